@@ -1,0 +1,43 @@
+"""What is raised when something is *broken*.
+
+A decision that goes against a caller (a refused dispatch, a denied action) is a value, never an exception: see
+`dermscore.policy` and `dermscore.dispatch`. What is here is for input that cannot be read and set-ups that cannot start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with some input: where it stands, what it is, and how to mend it.
+
+    `where` is `file:line` for a file (or the name of whatever was read), `path` the place inside it such as
+    `assets[3].max_mw`, and `what` a sentence in plain words that ends with the mend where one is known.
+    """
+
+    where: str
+    path: str
+    what: str
+
+    def __str__(self) -> str:
+        place = f"{self.where}: {self.path}" if self.path else self.where
+        return f"{place}: {self.what}"
+
+
+class DermsError(Exception):
+    """Base of every exception that this project raises on purpose. Its text is fit for the person who runs the command."""
+
+
+class BadInput(DermsError):
+    """Some input cannot be used. Carries *every* problem found, not the first."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class NotSetUp(DermsError):
+    """Something that `init` should have made is missing. The text names the command that mends it."""
