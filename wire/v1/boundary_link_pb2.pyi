@@ -114,7 +114,7 @@ class PublisherHeartbeat(_message.Message):
     def __init__(self) -> None: ...
 
 class PointBatch(_message.Message):
-    __slots__ = ("ref", "value", "time_ms", "quality", "configured", "reporting", "coverage_pct", "oldest_age_ms")
+    __slots__ = ("ref", "value", "time_ms", "quality", "configured", "reporting", "coverage_pct", "oldest_age_ms", "present")
     REF_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     TIME_MS_FIELD_NUMBER: _ClassVar[int]
@@ -123,6 +123,7 @@ class PointBatch(_message.Message):
     REPORTING_FIELD_NUMBER: _ClassVar[int]
     COVERAGE_PCT_FIELD_NUMBER: _ClassVar[int]
     OLDEST_AGE_MS_FIELD_NUMBER: _ClassVar[int]
+    PRESENT_FIELD_NUMBER: _ClassVar[int]
     ref: _containers.RepeatedScalarFieldContainer[int]
     value: _containers.RepeatedScalarFieldContainer[float]
     time_ms: _containers.RepeatedScalarFieldContainer[int]
@@ -131,7 +132,8 @@ class PointBatch(_message.Message):
     reporting: _containers.RepeatedScalarFieldContainer[int]
     coverage_pct: _containers.RepeatedScalarFieldContainer[float]
     oldest_age_ms: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, ref: _Optional[_Iterable[int]] = ..., value: _Optional[_Iterable[float]] = ..., time_ms: _Optional[_Iterable[int]] = ..., quality: _Optional[_Iterable[int]] = ..., configured: _Optional[_Iterable[int]] = ..., reporting: _Optional[_Iterable[int]] = ..., coverage_pct: _Optional[_Iterable[float]] = ..., oldest_age_ms: _Optional[_Iterable[int]] = ...) -> None: ...
+    present: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, ref: _Optional[_Iterable[int]] = ..., value: _Optional[_Iterable[float]] = ..., time_ms: _Optional[_Iterable[int]] = ..., quality: _Optional[_Iterable[int]] = ..., configured: _Optional[_Iterable[int]] = ..., reporting: _Optional[_Iterable[int]] = ..., coverage_pct: _Optional[_Iterable[float]] = ..., oldest_age_ms: _Optional[_Iterable[int]] = ..., present: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class CommandOutcome(_message.Message):
     __slots__ = ("id", "state", "reason", "delivered_w", "shortfall_w", "time_ms")
