@@ -1,10 +1,11 @@
 """The seam between the one door and the protocols that legacy SCADA speaks.
 
-A *face* (DNP3, Modbus, TASE.2) repeats the gateway's point image to its masters and hands their controls to one `ControlDesk`.
-Only `gateway.crossing` calls `Face.show`. Everything here is protocol-neutral apart from `Status`, whose names are DNP3's
-because they are the richest set and the one the field knows.
+A *face* (DNP3, Modbus, TASE.2) repeats the gateway's point image to its masters and hands their controls to one
+`ControlDesk`. Only `gateway.crossing` calls `Face.show`. Everything here is protocol-neutral apart from `Status`, whose
+names are DNP3's because they are the richest set and the one the field knows.
 
-Faces run on the asyncio loop that started them: `show` and the desk's calls happen on that loop's thread, none is thread-safe.
+Faces run on the asyncio loop that started them: `show` and the desk's calls happen on that loop's thread, and none of
+them is thread-safe.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ How = Literal["select", "operate", "direct"]
 class Update:
     """A point's new state, ready for the wire.
 
-    `raw` is already scaled by the contract (int32 for analogs, 0 or 1 for binaries); `time_ms` is the UTC time of the source, or the
-    gateway's where the gateway is the source of what is told (COMM_LOST). `point` is a name of points.csv or commands.csv.
+    `raw` is already scaled by the contract (int32 for analogs, 0 or 1 for binaries); `time_ms` is the UTC time of the
+    source, or the gateway's where the gateway is the source of what is told (COMM_LOST). `point` is a name of
+    points.csv or commands.csv.
     """
 
     point: str
@@ -38,10 +40,10 @@ class Update:
 class ControlRequest:
     """One object of a master's control, decoded and not yet judged by the contract.
 
-    An AO carries `value` (raw units of the row, always finite: a face refuses NaN and infinities) and no `code`. A BO carries `code`,
-    such as `LATCH_ON`, `PULSE_OFF` or, with a trip-close code, `CLOSE_PULSE_ON`, and `count`; its `value` is None. `how` says whether
-    it was selected, operated after a matching select, or operated directly. `master` is the configured name of the group, `session`
-    the id of one connection, `peer` its `host:port`.
+    An AO carries `value` (raw units of the row, always finite: a face refuses NaN and infinities) and no `code`. A BO
+    carries `code`, such as `LATCH_ON`, `PULSE_OFF` or, with a trip-close code, `CLOSE_PULSE_ON`, and `count`; its
+    `value` is None. `how` says whether it was selected, operated after a matching select, or operated directly. `master` is the
+    configured name of the group, `session` the id of one connection, `peer` its `host:port`.
     """
 
     outstation: str
@@ -90,9 +92,7 @@ class FaceEventKind(StrEnum):
     MASTER_CONNECTED = "master_connected"
     MASTER_DISCONNECTED = "master_disconnected"
     STRANGER_REFUSED = "stranger_refused"
-    CONNECTION_REFUSED = (
-        "connection_refused"  # bounds: too many connections, too long or too many octets before admission
-    )
+    CONNECTION_REFUSED = "connection_refused"  # too many connections, or too long or too much before admission
     FUNCTION_REFUSED = "function_refused"  # a function code, broadcast or object that this face never executes
     CONTROL_REFUSED = "control_refused"  # a control that was answered before it reached the desk
     TIME_OFFSET = "time_offset"  # a master wrote the time; `number` is its clock minus ours in ms, applied to nothing
@@ -102,7 +102,10 @@ class FaceEventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FaceEvent:
-    """One thing a face noticed. `master` and `session` are empty for a peer that was never admitted; `detail` is plain words."""
+    """One thing a face noticed.
+
+    `master` and `session` are empty for a peer that was never admitted; `detail` is plain words.
+    """
 
     kind: FaceEventKind
     outstation: str
@@ -116,7 +119,8 @@ class FaceEvent:
 class ControlDesk(Protocol):
     """Where every face brings its controls. Synchronous: a master is timing the answer, so it decides from local state.
 
-    Both decide calls return one status per request, in order; what they raise is contained by the face and answered with nothing.
+    Both decide calls return one status per request, in order. What they raise is contained by the face: the master gets
+    no answer and its connection is closed.
     """
 
     def select(self, requests: Sequence[ControlRequest]) -> Sequence[Status]:
@@ -134,7 +138,7 @@ class ControlDesk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FaceHealth:
-    """How a face does, for `derms gateway status`. `masters` are the names of the groups with an admitted connection."""
+    """How a face does, for `derms gateway status`. `masters` names the groups that have an active connection."""
 
     listening: bool
     masters: tuple[str, ...]
@@ -158,7 +162,7 @@ class Face(Protocol):
         """Replace what masters see.
 
         Raises:
-            UnknownPoint: a name that this face was not configured with; nothing of the batch is shown then.
+            UnknownPointError: a name that this face was not configured with; nothing of the batch is shown then.
         """
         ...
 
@@ -167,5 +171,5 @@ class Face(Protocol):
         ...
 
 
-class UnknownPoint(LookupError):
+class UnknownPointError(LookupError):
     """An update names a point that this face does not have: a fault of the caller, never of a peer."""
