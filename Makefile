@@ -1,0 +1,51 @@
+# What a newcomer types. Every target sets itself up: a virtual environment in .venv from the locked requirements, nothing as root.
+#   make demo    the whole system: sites, headend, gateway and an independent SCADA master, until Ctrl-C
+#   make test    every gate and every test, small counts
+#   make soak    the same tests at full counts
+#   make setup   the set-up alone (the only target that needs the network)
+
+BIN := .venv/bin
+READY := .venv/.ready
+SHELL := /bin/bash
+
+.PHONY: demo test soak gates setup generate format lock clean
+
+demo: setup
+	@$(BIN)/derms demo $(DEMO)
+
+test: gates
+	$(BIN)/pytest $(PYTEST)
+
+soak: gates
+	DERMS_SOAK=1 $(BIN)/pytest --timeout=3600 $(PYTEST)
+
+gates: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m wire.generate --check
+
+setup: $(READY)
+
+$(READY): deploy/set-up.sh pyproject.toml requirements/dev.txt
+	@deploy/set-up.sh .venv requirements/dev.txt
+	@touch $@
+
+generate: setup
+	$(BIN)/python -m wire.generate
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Needs `uv`. The role locks are cut from the same versions as the developers' lock, so that what is tested is what is deployed.
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
+		--extra dev pyproject.toml -o requirements/dev.txt
+	for role in headend agent gateway audit demo; do \
+		uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
+			--extra $$role -c requirements/dev.txt pyproject.toml -o requirements/$$role.txt; done
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov dist
