@@ -1,0 +1,190 @@
+"""Who is at the other end: certificates, mutual TLS, and the identity that a peer has proved.
+
+An identity is the one `urn:derms:<role>:<id>` in the certificate's subject alternative name (RFC 5280 section 4.2.1.6).
+The certificate says *who*; what they may do is never read from it. gRPC speaks TLS 1.2 or later only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from dermscore.errors import BadInput, DermsError, NotSetUp, Problem
+
+_PREFIX = "urn:derms:"
+
+
+class Role(StrEnum):
+    """What a process is. Only a headend listens; agents and gateways only dial."""
+
+    HEADEND = "headend"
+    GATEWAY = "gateway"
+    AGENT = "agent"
+
+
+class Refused(DermsError):
+    """A peer is turned away. `reason` is said to the peer and to our own log, so it names nothing the peer may not know."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a certificate says its holder is, and until when (UTC ms)."""
+
+    role: Role
+    id: str
+    not_after_ms: int
+
+    @property
+    def urn(self) -> str:
+        """`urn:derms:<role>:<id>`, the principal that policies name."""
+        return urn(self.role, self.id)
+
+
+def urn(role: Role, identifier: str) -> str:
+    return f"{_PREFIX}{role.value}:{identifier}"
+
+
+def of_certificate(certificate: x509.Certificate) -> Identity:
+    """The identity in a certificate whose chain has been verified already.
+
+    Raises:
+        Refused: it carries none of ours, more than one, or one whose role we do not know.
+    """
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        raise Refused("the certificate carries no identity (no subject alternative name)") from None
+    uris = [uri for uri in names.get_values_for_type(x509.UniformResourceIdentifier) if uri.startswith(_PREFIX)]
+    if len(uris) != 1:
+        raise Refused(f"the certificate carries {len(uris)} identities of the form {_PREFIX}<role>:<id>; one is needed")
+    role, _, identifier = uris[0].removeprefix(_PREFIX).partition(":")
+    if role not in list(Role) or not identifier:
+        raise Refused(f"the certificate's identity {uris[0]!r} is not {_PREFIX}<role>:<id> with a known role")
+    return Identity(Role(role), identifier, int(certificate.not_valid_after_utc.timestamp() * 1000))
+
+
+class SecureContext(Protocol):
+    """The part of a `grpc.aio.ServicerContext` that says who called."""
+
+    def auth_context(self) -> Any: ...
+
+
+def peer(context: SecureContext, *roles: Role) -> Identity:
+    """Who called, as TLS has proved it; one of `roles` where any are given.
+
+    Raises:
+        Refused: the call came without a client certificate, or its certificate does not name an identity of these roles.
+    """
+    presented = context.auth_context().get("x509_pem_cert") or ()
+    if len(presented) != 1:
+        raise Refused("no client certificate was presented; mutual TLS is required")
+    who = of_certificate(x509.load_pem_x509_certificate(bytes(presented[0])))
+    if roles and who.role not in roles:
+        raise Refused(f"{who.urn} is not a {' or a '.join(roles)}, and nobody else is served here")
+    return who
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The PEM text of one end's credentials, read and found to belong together."""
+
+    ca: bytes
+    cert: bytes
+    key: bytes
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Where one end's credentials lie: the CA it trusts, its certificate, its private key (all PEM)."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+    @classmethod
+    def headend(cls, folder: Path) -> Self:
+        """The headend's, in a folder that `derms pki init` made."""
+        return cls(folder / "ca.crt", folder / "headend.crt", folder / "headend.key")
+
+    @classmethod
+    def gateway(cls, folder: Path) -> Self:
+        """The gateway's, in a folder that `derms pki init` made."""
+        return cls(folder / "ca.crt", folder / "gateway.crt", folder / "gateway.key")
+
+    @classmethod
+    def agent(cls, folder: Path, identifier: str) -> Self:
+        """One agent's (an asset's or a site's id), in a folder that `derms pki init` made."""
+        agents = folder / "agents"
+        return cls(folder / "ca.crt", agents / f"{identifier}.crt", agents / f"{identifier}.key")
+
+    def load(self) -> Loaded:
+        """Read the three files and check that they belong together.
+
+        Raises:
+            NotSetUp: a file is missing; the text names the command that makes it.
+            BadInput: a file is not what it should be, or key, certificate and CA do not belong together.
+        """
+        ca, cert, key = (self._read(path) for path in (self.ca, self.cert, self.key))
+        return Loaded(ca, cert, key, self._checked(ca, cert, key))
+
+    def _read(self, path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            folder = self.ca.parent
+            command = f"derms pki init {folder}" + (" --add" if self.ca.exists() else "")
+            raise NotSetUp(f"{path} does not exist; make it with `{command} --assets FILE`") from None
+        except OSError as error:
+            raise BadInput([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from None
+
+    def _checked(self, ca: bytes, cert: bytes, key: bytes) -> Identity:
+        authority, certificate = _certificate(self.ca, ca), _certificate(self.cert, cert)
+        try:
+            private = load_pem_private_key(key, None)
+        except (ValueError, TypeError):
+            raise BadInput([Problem(str(self.key), "", "is not an unencrypted PEM private key")]) from None
+        spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        if private.public_key().public_bytes(*spki) != certificate.public_key().public_bytes(*spki):
+            raise BadInput([Problem(str(self.key), "", f"is not the key of {self.cert}")])
+        try:
+            certificate.verify_directly_issued_by(authority)
+        except Exception as error:  # cryptography raises ValueError, TypeError or InvalidSignature here
+            raise BadInput(
+                [Problem(str(self.cert), "", f"was not issued by {self.ca} ({error or 'signature'})")]
+            ) from None
+        try:
+            return of_certificate(certificate)
+        except Refused as refused:
+            raise BadInput([Problem(str(self.cert), "", refused.reason)]) from None
+
+
+def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
+    """For a listener: nobody without a certificate of our CA gets as far as a call. Raises what `TlsFiles.load` does."""
+    loaded = files.load()
+    return grpc.ssl_server_credentials(
+        [(loaded.key, loaded.cert)], root_certificates=loaded.ca, require_client_auth=True
+    )
+
+
+def channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials:
+    """For a dialler: only a server whose certificate of our CA names the host dialled. Raises what `TlsFiles.load` does."""
+    loaded = files.load()
+    return grpc.ssl_channel_credentials(loaded.ca, loaded.key, loaded.cert)
+
+
+def _certificate(path: Path, pem: bytes) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(pem)
+    except ValueError:
+        raise BadInput([Problem(str(path), "", "is not a PEM certificate")]) from None
