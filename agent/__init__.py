@@ -1,0 +1,1 @@
+"""The edge: one process per asset or site that follows its guard, dials the headend, and listens nowhere."""
