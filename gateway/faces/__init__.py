@@ -42,8 +42,8 @@ class ControlRequest:
 
     An AO carries `value` (raw units of the row, always finite: a face refuses NaN and infinities) and no `code`. A BO
     carries `code`, such as `LATCH_ON`, `PULSE_OFF` or, with a trip-close code, `CLOSE_PULSE_ON`, and `count`; its
-    `value` is None. `how` says whether it was selected, operated after a matching select, or operated directly. `master` is the
-    configured name of the group, `session` the id of one connection, `peer` its `host:port`.
+    `value` is None. `how` says whether it was selected, operated after a matching select, or operated directly.
+    `master` is the configured name of the group, `session` the id of one connection, `peer` its `host:port`.
     """
 
     outstation: str
