@@ -1,0 +1,162 @@
+"""The system that the demo runs: one folder, five kinds of process, set up by the very commands a user would type."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import as_file
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from daemon.config import packaged
+from dermscore import assets
+from dermscore.model import Fleet
+from dermscore.points import CommandRow, PointRow, read_commands, read_points
+from simulator import sheets
+from simulator.processes import Child, command
+from simulator.station import Station
+from simulator.truth import Sites
+
+MASTER_ADDRESS, OUTSTATION_ADDRESS = 1, 10  # as policies/gateway/boundary.yaml has them
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The usual ports where they are free (DESIGN: Ports), else any free ones."""
+
+    http: int
+    agents: int
+    boundary: int
+    dnp3: int
+
+    @classmethod
+    def choose(cls) -> Ports:
+        return cls(*(_free_port(usual) for usual in (3001, 7450, 7451, 20000)))
+
+
+def _free_port(usual: int) -> int:
+    for port in (usual, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("no free port on 127.0.0.1")
+
+
+@dataclass
+class Plant:
+    """Everything the demo starts and writes, under `folder`. Owner of every field: the demo's event loop."""
+
+    folder: Path
+    ports: Ports
+    fleet: Fleet
+    points: tuple[PointRow, ...] = ()
+    commands: tuple[CommandRow, ...] = ()
+    headend: Child = field(init=False)
+    launcher: Child = field(init=False)
+    gateway: Child = field(init=False)
+    scada: Station = field(init=False)
+    sites: Sites = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.headend = self._child(
+            "headend",
+            ["daemon.cli", "headend", "run", str(self.folder / "headend")],
+            HEADEND_HTTP_ADDR=f"127.0.0.1:{self.ports.http}",
+            HEADEND_GRPC_ADDR=f"127.0.0.1:{self.ports.agents}",
+            HEADEND_BOUNDARY_ADDR=f"127.0.0.1:{self.ports.boundary}",
+            ASSETS_PATH="",
+            DATABASE_URL="",
+        )
+        launch = ["daemon.cli", "launch", "--assets", str(self.assets), "--headend", f"127.0.0.1:{self.ports.agents}"]
+        self.launcher = self._child(
+            "launcher", [*launch, "--pki", str(self.folder / "pki"), "--state", str(self.folder / "agents")]
+        )
+        self.gateway = self._child("gateway", ["daemon.cli", "gateway", "run", str(self.folder / "gateway")])
+        master = ["simulator.scada", "127.0.0.1", str(self.ports.dnp3), str(MASTER_ADDRESS), str(OUTSTATION_ADDRESS)]
+        self.scada = Station(self._child("scada", master))
+        self.sites = Sites(self.fleet, self.folder / "agents")
+
+    def _child(self, name: str, argv: Sequence[str], **env: str) -> Child:
+        # An empty variable is the same as none: the demo must not pick up its caller's settings.
+        return Child(name, argv, self.folder / "logs" / f"{name}.log", env)
+
+    @classmethod
+    def prepare(cls, folder: Path, assets_file: Path | None) -> Plant:
+        """Lay the folder out and read the fleet.
+
+        Raises:
+            BadInput: the assets file cannot be used.
+            FileExistsError: the folder holds something already.
+        """
+        if folder.exists() and any(folder.iterdir()):
+            raise FileExistsError(f"{folder} is not empty: name a new or an empty folder with --dir")
+        with as_file(packaged("assets.yaml")) as usual:
+            source = assets_file or usual
+            fleet = assets.load_file(source)
+            for name in ("logs", "agents"):
+                (folder / name).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, folder / "assets.yaml")
+        return cls(folder, Ports.choose(), fleet)
+
+    @property
+    def assets(self) -> Path:
+        return self.folder / "assets.yaml"
+
+    @property
+    def trail(self) -> Path:
+        return self.folder / "gateway" / "trail"
+
+    @property
+    def audit_key(self) -> Path:
+        return self.folder / "gateway" / "keys" / "audit.pub"
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.ports.http}"
+
+    @property
+    def children(self) -> tuple[Child, ...]:
+        """In the order in which they are stopped: the watcher first, what it watches after."""
+        return (self.scada.child, self.gateway, self.launcher, self.headend)
+
+    async def set_up(self) -> None:
+        """`derms pki init`, `derms headend init`, `derms gateway init`, then the boundary's sheets for this fleet."""
+        log = self.folder / "logs" / "set-up.log"
+        pki = str(self.folder / "pki")
+        await command(["pki", "init", pki, "--assets", str(self.assets)], log)
+        await command(
+            ["headend", "init", str(self.folder / "headend"), "--pki", pki, "--assets", str(self.assets)], log
+        )
+        gateway = self.folder / "gateway"
+        boundary = f"127.0.0.1:{self.ports.boundary}"
+        await command(["gateway", "init", str(gateway), "--pki", pki, "--headend", boundary], log)
+        self._write_contract(gateway / "policies" / "gateway")
+
+    def _write_contract(self, contract: Path) -> None:
+        points, commands = sheets.for_fleet(self.fleet)
+        (contract / "points.csv").write_text(points)
+        (contract / "commands.csv").write_text(commands)
+        boundary = (contract / "boundary.yaml").read_text()
+        (contract / "boundary.yaml").write_text(boundary.replace("127.0.0.1:20000", f"127.0.0.1:{self.ports.dnp3}"))
+        self.points = read_points(points, "points.csv")
+        self.commands = read_commands(commands, "commands.csv", self.points)
+
+    async def start(self) -> None:
+        for child in (self.headend, self.launcher, self.gateway):
+            await child.start()
+
+    async def stop(self) -> None:
+        for child in self.children:
+            await child.stop()
+
+    def ask(self, path: str) -> Any:
+        """GET from the headend's HTTP API. Raises OSError while it cannot be reached."""
+        with urlopen(self.http + path, timeout=5) as answer:
+            return json.load(answer)

@@ -1,0 +1,237 @@
+"""The demo's stages: each proves one promise by looking from outside, or says what it saw instead.
+
+Read top to bottom; `STAGES` is the story that the demo tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.error import URLError
+
+from dermscore.points import COMMAND_STATE_CODES, CommandRow, Mode, PointKind, PointRow, Quantity
+from simulator import picture
+from simulator.plant import Plant
+from simulator.processes import StoppedEarly, command
+from simulator.report import Report
+
+FIRST_VALUE_WITHIN_S = 20.0
+PATIENCE_S = 45.0  # generous: machines are shared, and a stage ends as soon as it is proved
+STEADY_COMPARISONS = 3
+POLL_S = 0.2
+
+
+class NotProved(Exception):
+    """What a stage was to prove did not happen. Says what was seen instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """`prove` returns one plain sentence of what was shown; raises NotProved otherwise."""
+
+    name: str
+    prove: Callable[[Plant, Report], Awaitable[str]]
+
+
+async def first_value(plant: Plant, report: Report) -> str:
+    began = time.monotonic()
+    await _until(lambda: _online(plant) > 0, FIRST_VALUE_WITHIN_S, lambda: _scada_words(plant))
+    return f"the first value stood at SCADA {time.monotonic() - began:.1f} s after the start"
+
+
+async def all_connected(plant: Plant, report: Report) -> str:
+    wanted = len(plant.fleet.assets)
+
+    async def connected() -> int:
+        try:
+            agents = await asyncio.to_thread(plant.ask, "/agents")
+        except (URLError, OSError):
+            return 0
+        return sum(1 for agent in agents if agent["connected"])
+
+    deadline = time.monotonic() + PATIENCE_S + wanted * 0.2
+    while True:
+        report.agents_connected = await connected()
+        if report.agents_connected >= wanted:
+            return f"{wanted} agents connected, one process per asset"
+        if time.monotonic() > deadline:
+            raise NotProved(f"{report.agents_connected} of {wanted} agents connected")
+        await asyncio.sleep(POLL_S)
+
+
+async def steady(plant: Plant, report: Report) -> str:
+    await _until(lambda: _online(plant) == _telemetry_points(plant), PATIENCE_S, lambda: _scada_words(plant))
+    compared = await _compare(plant, report)
+    return f"all {_telemetry_points(plant)} points ONLINE; {compared} compared, at most {report.max_error_w:.0f} W off"
+
+
+async def command_followed(plant: Plant, report: Report) -> str:
+    row = _command(plant, Mode.TARGET)
+    target_w = _believable_target_w(plant, row)
+    operated = time.monotonic()
+    status = await plant.scada.operate("AO", row.index, row.to_raw(target_w).raw)
+    if status != "SUCCESS":
+        raise NotProved(f"SCADA's {row.name} was answered {status}")
+    await _until(lambda: _state_of(plant, row) == "following", PATIENCE_S, lambda: _state_of(plant, row))
+    report.command_round_trip_s = round(time.monotonic() - operated, 3)
+    await _until(lambda: _at(plant, row, target_w), PATIENCE_S, lambda: _site_words(plant, row))
+    return (
+        f"SCADA asked {row.path} for {target_w / 1e6:.1f} MW: SUCCESS, and following was read back at SCADA after "
+        f"{report.command_round_trip_s:.1f} s; {_site_words(plant, row)}"
+    )
+
+
+async def comm_lost(plant: Plant, report: Report) -> str:
+    stale_after_s = max(row.stale_after_s or 0.0 for row in plant.points)
+    row = _command(plant, Mode.TARGET)
+    held_w = plant.sites.power_w(row.path, PointKind.BATTERY)
+    before = plant.sites.ticks()
+    await plant.headend.kill()
+    killed = time.monotonic()
+    await _until(lambda: _lost(plant) == _telemetry_points(plant), stale_after_s + 15, lambda: _scada_words(plant))
+    report.comm_lost_after_s = round(time.monotonic() - killed, 3)
+    if report.comm_lost_after_s > stale_after_s + 2:
+        raise NotProved(f"COMM_LOST took {report.comm_lost_after_s:.1f} s; stale after {stale_after_s:g} s plus 2")
+    await asyncio.sleep(1.5)  # longer than the agents' state files are apart
+    report.agents_ticking = sum(1 for asset, tick in plant.sites.ticks().items() if tick > before.get(asset, tick))
+    if report.agents_ticking < len(plant.fleet.assets):
+        raise NotProved(f"{report.agents_ticking} of {len(plant.fleet.assets)} agents went on ticking")
+    if held_w is None or not _at(plant, row, held_w):
+        raise NotProved(f"the sites did not hold on without the headend: {_site_words(plant, row)}")
+    return (
+        f"headend SIGKILLed: every point COMM_LOST at SCADA after {report.comm_lost_after_s:.1f} s; "
+        f"{report.agents_ticking} agents went on; {_site_words(plant, row)}"
+    )
+
+
+async def recovered(plant: Plant, report: Report) -> str:
+    row = _command(plant, Mode.TARGET)
+    held_w = plant.sites.power_w(row.path, PointKind.BATTERY) or 0.0
+    restarted = time.monotonic()
+    await plant.headend.start()
+    await _until(lambda: _online(plant) == _telemetry_points(plant), PATIENCE_S, lambda: _scada_words(plant))
+    took = time.monotonic() - restarted
+    if not _at(plant, row, held_w):
+        raise NotProved(f"the headend's return moved the sites: {_site_words(plant, row)}")
+    await _compare(plant, report)
+    return f"headend back: every point ONLINE after {took:.1f} s, and nothing was zeroed: {_site_words(plant, row)}"
+
+
+async def released(plant: Plant, report: Report) -> str:
+    row = _command(plant, Mode.RELEASE)
+    status = await plant.scada.operate("BO", row.index, 1)
+    if status != "SUCCESS":
+        raise NotProved(f"SCADA's {row.name} was answered {status}")
+    await _until(lambda: _at(plant, row, 0.0), PATIENCE_S, lambda: _site_words(plant, row))
+    return f"SCADA released {row.path}: {_site_words(plant, row)}"
+
+
+async def verified(plant: Plant, report: Report) -> str:
+    """Run last, on a stopped gateway, with the verifier that a compliance analyst would run."""
+    try:
+        said = await command(
+            ["audit", "verify", str(plant.trail), "--key", str(plant.audit_key), "--json"],
+            plant.folder / "logs" / "verify.log",
+        )
+    except StoppedEarly as error:
+        report.verify = "failed"
+        raise NotProved(str(error)) from error
+    verdict = json.loads(said)
+    report.verify, report.audit_records = verdict["verdict"], verdict["records"]
+    if report.verify != "verified":
+        raise NotProved(f"derms audit verify: {report.verify}")
+    return f"derms audit verify: {report.audit_records} records of every crossing, verified"
+
+
+STAGES = (
+    Stage("first_value", first_value),
+    Stage("agents_connected", all_connected),
+    Stage("steady", steady),
+    Stage("command", command_followed),
+    Stage("comm_lost", comm_lost),
+    Stage("recovery", recovered),
+    Stage("release", released),
+)
+VERIFY = Stage("verify", verified)
+
+
+async def _until(met: Callable[[], bool], within_s: float, seen: Callable[[], str]) -> None:
+    deadline = time.monotonic() + within_s
+    while not met():
+        if time.monotonic() > deadline:
+            raise NotProved(f"not within {within_s:g} s; {seen()}")
+        await asyncio.sleep(POLL_S)
+
+
+async def _compare(plant: Plant, report: Report) -> int:
+    """Hold SCADA's picture against the sites' a few times, once something stands still. Returns how many points."""
+    await _until(lambda: bool(picture.steady_errors_w(plant)), PATIENCE_S, lambda: "no power point stood still")
+    compared = 0
+    for _ in range(STEADY_COMPARISONS):
+        errors = picture.steady_errors_w(plant)
+        compared = max(compared, len(errors))
+        report.max_error_w = max([report.max_error_w or 0.0, *errors.values()])
+        await asyncio.sleep(POLL_S)
+    scale_w = _resolution_w(plant)
+    if report.max_error_w is not None and report.max_error_w > scale_w:
+        raise NotProved(f"SCADA is {report.max_error_w:.0f} W off the sites; a point's scale is {scale_w:.0f} W")
+    return compared
+
+
+def _resolution_w(plant: Plant) -> float:
+    return min(abs(p.to_si(1) - p.to_si(0)) for p in plant.points if p.quantity is Quantity.POWER)
+
+
+def _telemetry_points(plant: Plant) -> int:
+    return sum(1 for point in plant.points if not point.quantity.local)
+
+
+def _online(plant: Plant) -> int:
+    return sum(1 for row in picture.telemetry(plant) if row.seen is not None and row.seen.online)
+
+
+def _lost(plant: Plant) -> int:
+    return sum(1 for row in picture.telemetry(plant) if row.seen is not None and row.seen.comm_lost)
+
+
+def _scada_words(plant: Plant) -> str:
+    plant.gateway.require_running()
+    plant.scada.child.require_running()
+    return (
+        f"SCADA {'is connected' if plant.scada.linked else 'has no link'}: {_online(plant)} points ONLINE and "
+        f"{_lost(plant)} COMM_LOST of {_telemetry_points(plant)}"
+    )
+
+
+def _command(plant: Plant, mode: Mode) -> CommandRow:
+    return next(row for row in plant.commands if row.mode is mode)
+
+
+def _status_point(plant: Plant, row: CommandRow) -> PointRow:
+    return next(point for point in plant.points if point.name == row.status_point)
+
+
+def _state_of(plant: Plant, row: CommandRow) -> str:
+    point = _status_point(plant, row)
+    seen = plant.scada.seen.get((point.type.value, point.index))
+    code = int(seen.value) if seen else -1
+    return next((state for state, number in COMMAND_STATE_CODES.items() if number == code), f"unknown code {code}")
+
+
+def _believable_target_w(plant: Plant, row: CommandRow) -> float:
+    """A quarter of what the site's storage could deliver: far from every bound for minutes."""
+    return round(sum(asset.max_w for asset in plant.sites.members(row.path, PointKind.BATTERY)) / 4, -3)
+
+
+def _at(plant: Plant, row: CommandRow, target_w: float) -> bool:
+    """Whether the site's storage is where it should be: by the sites' own account, within a point's scale."""
+    measured = plant.sites.power_w(row.path, PointKind.BATTERY)
+    return measured is not None and abs(measured - target_w) <= _resolution_w(plant)
+
+
+def _site_words(plant: Plant, row: CommandRow) -> str:
+    measured = plant.sites.power_w(row.path, PointKind.BATTERY)
+    return f"its batteries are at {measured / 1e6:.3f} MW" if measured is not None else "its batteries were not heard"
