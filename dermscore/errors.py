@@ -1,7 +1,8 @@
 """What is raised when something is *broken*.
 
 A decision that goes against a caller (a refused dispatch, a denied action) is a value, never an exception: see
-`dermscore.policy` and `dermscore.dispatch`. What is here is for input that cannot be read and set-ups that cannot start.
+`dermscore.policy` and `dermscore.dispatch`. What is here is for input that cannot be read and set-ups that cannot
+start.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Problem:
 
 
 class DermsError(Exception):
-    """Base of every exception that this project raises on purpose. Its text is fit for the person who runs the command."""
+    """Base of every exception that this project raises on purpose. Its text is fit for whoever runs the command."""
 
 
 class BadInput(DermsError):
@@ -37,6 +38,10 @@ class BadInput(DermsError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class Unreadable(BadInput):
+    """A file is missing or cannot be read, so that nothing can be told of what is in it."""
 
 
 class NotSetUp(DermsError):

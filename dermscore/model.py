@@ -88,7 +88,8 @@ class Measurement:
     """One reading of one asset, as its edge agent took it.
 
     `soc_wh` is None for what stores nothing, `setpoint_w` None when nothing is asked of it. `available_up_w` and
-    `available_down_w` are how much more (>= 0) it could inject or absorb from `power_w` at once, ratings and SOC included.
+    `available_down_w` are how much more (>= 0) it could inject or absorb from `power_w` at once, with ratings and SOC
+    taken into account.
     """
 
     asset_id: str
@@ -173,8 +174,8 @@ def _parent(path: str) -> str:
 class Snapshot:
     """The fleet as it is known at one moment: what a decision is taken on.
 
-    An asset that was never heard has no entry in `measurements`: nothing is invented for it. `connected` holds the ids whose
-    agent has a live session.
+    An asset that was never heard has no entry in `measurements`: nothing is invented for it. `connected` holds the ids
+    whose agent has a live session.
     """
 
     fleet: Fleet

@@ -1,7 +1,7 @@
 """The quality that every value carries: validity, source, and the set of causes behind them.
 
-Validity and source follow IEC 61850-7-3 clause 6.2 (`validity`, `source`) with HELD added for a value that is known to be
-the last good one; the causes are the union of what DNP3 (IEEE 1815-2012 clause 11.6.1, flag octets) and TASE.2
+Validity and source follow IEC 61850-7-3 clause 6.2 (`validity`, `source`) with HELD added for a value that is known to
+be the last good one; the causes are the union of what DNP3 (IEEE 1815-2012 clause 11.6.1, flag octets) and TASE.2
 (IEC 60870-6-802 clause 8.1.4) can express.
 """
 
