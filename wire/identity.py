@@ -85,10 +85,10 @@ def peer(context: SecureContext, *roles: Role) -> Identity:
     Raises:
         Refused: the call came without a client certificate, or its certificate does not name an identity of these roles.
     """
-    presented = context.auth_context().get("x509_pem_cert") or ()
+    presented: list[bytes] = list(context.auth_context().get("x509_pem_cert") or ())
     if len(presented) != 1:
         raise Refused("no client certificate was presented; mutual TLS is required")
-    who = of_certificate(x509.load_pem_x509_certificate(bytes(presented[0])))
+    who = of_certificate(x509.load_pem_x509_certificate(presented[0]))
     if roles and who.role not in roles:
         raise Refused(f"{who.urn} is not a {' or a '.join(roles)}, and nobody else is served here")
     return who
