@@ -1,11 +1,11 @@
 """The agent's safety: which intent an asset obeys, for how long, and what it does when nobody speaks.
 
-A `Guard` is one asset's, frozen and pure: every event gives a new one. It uses the standard library only, so an edge box needs
-nothing else. It lives in memory alone: after a restart it holds nothing (in doubt, an intent is expired), and the headend
-sends again what is still in force.
+A `Guard` is one asset's, frozen and pure: every event gives a new one. It uses the standard library only, so an edge
+box needs nothing else. It lives in memory alone: after a restart it holds nothing (in doubt, an intent is expired), and
+the headend sends again what is still in force.
 
-What it never does: command outside the rating, obey an intent past its deadline, take an older one back, or let the passing of
-time alone loosen anything. The story with its reasons is in docs/explanation/life-of-a-setpoint.md.
+What it never does: command outside the rating, obey an intent past its deadline, take an older one back, or let the
+passing of time alone loosen anything. The story with its reasons is in docs/explanation/life-of-a-setpoint.md.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """The intent is not held, and why, in plain words that begin with the kind: stale, duplicate, past epoch, expired, refused.
+    """The intent is not held. `reason` begins with its kind: stale, duplicate, past epoch, expired, refused.
 
-    `outcome` is what to report of it (EXPIRED or REFUSED), None where a report would say nothing new. `superseded` is the
-    intent that its coming ended all the same (see `Guard.receive`).
+    `outcome` is what to report of it (EXPIRED or REFUSED), None where a report would say nothing new. `superseded` is
+    the intent that its coming ended all the same (see `Guard.receive`).
     """
 
     reason: str
@@ -81,8 +81,9 @@ Verdict = Taken | Dropped
 class Command:
     """What to write to the device now.
 
-    `setpoint_w` is in W within the rating; None leaves the device to what it does of itself. Where `write` is false the device
-    must not be written at all, its dead-man timer included. `ended` is the intent whose deadline passed in this step.
+    `setpoint_w` is in W within the rating; None leaves the device to what it does of itself. Where `write` is false the
+    device must not be written at all, its dead-man timer included. `ended` is the intent whose deadline passed in this
+    step.
     """
 
     setpoint_w: float | None
@@ -110,8 +111,9 @@ class Fallback:
     ) -> Self:
         """An asset's own fallback: the delay drawn from (`seed`, asset id), the same at every start.
 
-        With `node_ramp_w_per_s` the asset gets the part of the node's ramp limit that its rating is of the `node` (all the
-        assets that share the limit, itself among them), so that however they fall together the node keeps its limit.
+        With `node_ramp_w_per_s` the asset gets the part of the node's ramp limit that its rating is of the `node` (all
+        the assets that share the limit, itself among them), so that however they fall together the node keeps its
+        limit.
         """
         digest = sha256(f"{seed}:{asset.id}".encode()).digest()
         delay_ms = int.from_bytes(digest[:8], "big") * stagger_ms >> 64
@@ -126,8 +128,8 @@ class Fallback:
 class Guard:
     """One asset's guard. Made by `Guard.new`; every method gives a new one.
 
-    `epoch` and `revision` are the newest ever seen (revision 0: none), which is what Register tells the headend. `held` is the
-    intent in force and `deadline_ms` its end in monotonic ms.
+    `epoch` and `revision` are the newest ever seen (revision 0: none), which is what Register tells the headend. `held`
+    is the intent in force and `deadline_ms` its end in monotonic ms.
     """
 
     asset: Asset
@@ -154,13 +156,14 @@ class Guard:
     def receive(self, intent: Intent, now: Now, clock_offset_ms: int) -> tuple[Self, Verdict]:
         """Take an intent or drop it with the reason.
 
-        `clock_offset_ms` is the headend's UTC less `now.utc_ms` (see `clock_offset_ms`); it is used here, once, to turn the
-        intent's end into a monotonic deadline, and never again.
+        `clock_offset_ms` is the headend's UTC less `now.utc_ms` (see `offset_ms`); it is used here, once, to turn
+        the intent's end into a monotonic deadline, and never again.
 
-        An intent of another asset changes nothing, nor does one whose revision is not above the newest seen of its epoch. A
-        new epoch (the store was made anew) supersedes whatever is held, and the epoch left never comes back. A newer intent
-        that has ended before it came is not obeyed, but what it superseded is over too: both have ended, so the asset goes to
-        the reversion value. A newer intent that cannot be obeyed is refused and changes nothing but the revision.
+        An intent of another asset changes nothing, nor does one whose revision is not above the newest seen of its
+        epoch. A new epoch (the store was made anew) supersedes whatever is held, and the epoch left never comes back. A
+        newer intent that has ended before it came is not obeyed, but what it superseded is over too: both have ended,
+        so the asset goes to the reversion value. A newer intent that cannot be obeyed is refused and changes nothing
+        but the revision.
         """
         dropped = self._out_of_order(intent)
         if dropped is not None:
@@ -187,7 +190,7 @@ class Guard:
         return self if up is self.linked else replace(self, linked=up, link_since_ms=now.mono_ms)
 
     def local(self, on: bool) -> Self:
-        """People at the site take the device over, or give it back. What was held is dropped; nothing is taken meanwhile.
+        """People at the site take the device over, or give it back. What was held is dropped, and nothing is taken.
 
         Afterwards the device's state is theirs, so a return to the reversion value starts from what is measured.
         """
@@ -202,10 +205,11 @@ class Guard:
         return replace(self, locked=None)
 
     def step(self, measurement: Measurement | None, now: Now) -> tuple[Self, Command]:
-        """What to write to the device now. Call it every tick, link or no link; `measurement` is this tick's, None if none.
+        """What to write to the device now. Call it every tick, link or no link, with this tick's measurement if any.
 
         A measurement that is not a number, INVALID or only HELD, or a battery's without a state of charge, counts as
-        none: a battery then goes to its reversion value (its bounds cannot be watched), anything else stays where it is.
+        none: a battery then goes to its reversion value (its bounds cannot be watched), anything else stays where it
+        is.
         """
         guard, ended = self._past_deadline(now)
         seen = measurement if measurement is not None and _usable(self.asset, measurement) else None
@@ -266,7 +270,7 @@ class Guard:
         return f"its {name} {w:g} W is outside the rating {self.asset.min_w:g} to {self.asset.max_w:g} W"
 
     def _resolve(self, w: float | None) -> float | None:
-        """What "of itself" means for this asset: storage left to itself would keep its last setpoint, so it is told 0 W."""
+        """What "of itself" means for this asset: storage would keep its last setpoint for ever, so it is told 0 W."""
         return self.asset.reversion_w if w is None else w
 
     def _let_go(self) -> Self:
@@ -307,7 +311,7 @@ class Guard:
         return start_w + (reach_w if goal_w > start_w else -reach_w)
 
     def _start_w(self, seen: Measurement | None) -> float | None:
-        """Where the way back starts: our last setpoint; before any, what the device shows (a curtailed plant its cap)."""
+        """Where the way back starts: our last setpoint, else what the device shows (of a curtailed plant, its cap)."""
         if self.last_ms is not None and (self.last_w is not None or self.reversion_w is None):
             return self.last_w
         if seen is None:
@@ -336,12 +340,12 @@ class Guard:
 
     @property
     def _natural_edge_w(self) -> float:
-        """The end of the rating at which a setpoint no longer holds the asset back: full output, or a load's full draw."""
+        """The end of the rating at which a setpoint no longer holds the asset back: full output, a load's full draw."""
         return self.asset.min_w if self.asset.kind is Kind.LOAD else self.asset.max_w
 
 
 def at_soc_bound(asset: Asset, soc_wh: float | None, w: float) -> str | None:
-    """Why `w` (W) must not be asked of `asset` at this state of charge: it points out of the window. None where it may."""
+    """Why `w` (W) must not be asked of `asset` at this state of charge: it points out of its window. None: it may."""
     if soc_wh is None or w == 0:
         return None
     slack_wh = asset.capacity_wh * _SOC_TOLERANCE
@@ -358,16 +362,17 @@ def offset_ms(headend_ms: int, heard: Now, now: Now) -> int:
     Args:
         headend_ms: the headend's UTC in its last heartbeat.
         heard: both our clocks when that heartbeat came.
-        now: both our clocks now. Time since then is counted on the monotonic clock, so a step of our UTC since changes nothing.
+        now: both our clocks now. Time since then is counted on the monotonic clock, so a step of our UTC since changes
+            nothing.
     """
     return headend_ms + (now.mono_ms - heard.mono_ms) - now.utc_ms
 
 
 def rewrite_due(written_ms: int, dead_man_ms: int | None, now: Now) -> bool:
-    """Whether a setpoint written at `written_ms` (monotonic) must be written again to keep the device's dead-man timer alive.
+    """Whether a setpoint written at `written_ms` (monotonic) must be written again for the device's dead-man timer.
 
-    Within a third of the timer, so that two lost writes do not trip it. None: the device has no such timer, and an unchanged
-    setpoint is not written again (non-volatile registers wear out).
+    Within a third of the timer, so that two lost writes do not trip it. None: the device has no such timer, and an
+    unchanged setpoint is not written again (non-volatile registers wear out).
     """
     return dead_man_ms is not None and (now.mono_ms - written_ms) * 3 >= dead_man_ms
 

@@ -1,0 +1,39 @@
+"""What should each asset do now, and why: arbitrate, then envelope, then allocate, then explain.
+
+numpy is loaded by `allocate` when it is called, not by importing this.
+"""
+
+from __future__ import annotations
+
+from dermscore.dispatch.allocate import CAPACITY_SHARE, Allocation, Share, ShortfallCause, allocate
+from dermscore.dispatch.arbitrate import Control, Controls, Event, Ignored, Mode, Program, Superseded, arbitrate
+from dermscore.dispatch.check import Accepted, Refused, check_asset
+from dermscore.dispatch.envelope import Bound, Bounds, BoundSource, Envelope, Excluded, Limit, envelope
+from dermscore.dispatch.explain import explain
+
+__all__ = [
+    "CAPACITY_SHARE",
+    "Accepted",
+    "Allocation",
+    "Bound",
+    "BoundSource",
+    "Bounds",
+    "Control",
+    "Controls",
+    "Envelope",
+    "Event",
+    "Excluded",
+    "Ignored",
+    "Limit",
+    "Mode",
+    "Program",
+    "Refused",
+    "Share",
+    "ShortfallCause",
+    "Superseded",
+    "allocate",
+    "arbitrate",
+    "check_asset",
+    "envelope",
+    "explain",
+]
