@@ -37,7 +37,7 @@ class Role:
 
 ROLES: dict[str, Role] = {
     "demo": Role("simulator.cli", "demo", "Show the whole system at work on this machine, kills included."),
-    "headend": Role("headend.cli", "headend", "The control plane: agents, dispatch, HTTP API, and what gateways get."),
+    "headend": Role("headend.cli", "headend", "The control plane: agents, dispatch, the HTTP API, gateways."),
     "agent": Role("agent.cli", "agent", "One edge agent, for one asset or one site."),
     "launch": Role("agent.cli", "agent", "A process per asset, for simulated fleets."),
     "gateway": Role("gateway.cli", "gateway", "The OT DMZ's side: aggregates to legacy SCADA, its commands back."),
@@ -71,12 +71,19 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, role.help) for name, role in ROLES.items()])
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:
-        """Run and end the process: what was raised on purpose in plain words, by its exit code."""
-        if not extra.pop("standalone_mode", True):
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run and, standing alone, end the process: what was raised on purpose in plain words, by its exit code."""
+        extra["complete_var"] = complete_var
+        if not standalone_mode:
             return super().main(args, prog_name or _PROGRAM, standalone_mode=False, **extra)
-        code = self._run(args, prog_name or _PROGRAM, extra)
-        sys.exit(code)
+        sys.exit(self._run(args, prog_name or _PROGRAM, extra))
 
     def _run(self, args: Sequence[str] | None, program: str, extra: dict[str, Any]) -> int:
         try:
