@@ -1,7 +1,8 @@
-"""Configuration: one strict file per daemon, a few environment variables over it, and the data that the wheel carries."""
+"""Configuration: a strict file per daemon, a few environment variables over it, and the data that the wheel carries."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,7 +23,7 @@ _HIGHEST_PORT = 65_535
 
 
 class Address(str):
-    """`host:port`, such as `127.0.0.1:7450`, `headend.example:7450` or `[::1]:7450`. A str, so it goes wherever one does.
+    """`host:port`, such as `127.0.0.1:7450`, `headend.example:7450` or `[::1]:7450`. A str, so it goes where one does.
 
     Raises ValueError when the text is not that. Port 0 means any free port and is for tests.
     """
@@ -49,7 +50,7 @@ class Address(str):
 
     @property
     def loopback(self) -> bool:
-        """Whether nothing but this machine can reach it: `localhost` or a loopback address. A name is never looked up."""
+        """Whether only this machine can reach it: `localhost` or a loopback address. A name is never looked up."""
         if self.host == "localhost":
             return True
         try:
@@ -69,25 +70,31 @@ def load_config(
     path: Path,
     overrides_from_env: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
+    *,
+    made_by: str = "init",
 ) -> Model:
     """Read the YAML file at `path` into `model`, environment variables over it.
 
-    `overrides_from_env` maps a variable's name to the key it overrides (`{"HEADEND_HTTP_ADDR": "http"}`, a dotted key
-    reaches inward); a variable that is unset or empty overrides nothing. `environment` is `os.environ` where not given.
+    `overrides_from_env` maps a variable's name to the key it overrides (`{"HEADEND_HTTP_ADDR": "http"}`; a dotted key
+    reaches inward). A variable that is unset or empty overrides nothing. `environment` is `os.environ` where not given.
+    `made_by` is the command that makes the file, for the person who has none.
 
     Raises:
         NotSetUp: there is no such file.
-        BadInput: everything wrong with it at once, as `file:line: key: what`, or with a variable, by its name.
+        BadInput: everything wrong with it at once, as `file:line: key: what`; with a variable, by its name.
     """
     from dermscore import yamlfile
 
     if not path.exists():
-        raise NotSetUp(f"{path} does not exist; `init` makes it")
+        raise NotSetUp(f"{path} does not exist; `{made_by}` makes it")
     document = yamlfile.load_file(path)
     environ = os.environ if environment is None else environment
-    chosen = {name: key for name, key in (overrides_from_env or {}).items() if environ.get(name)}
-    value = _overridden(model, document.value, {name: (key, environ[name]) for name, key in chosen.items()})
-    return yamlfile.parse(model, replace(document, value=value))
+    chosen = {key: name for name, key in (overrides_from_env or {}).items() if environ.get(name)}
+    texts = {key: environ[name] for key, name in chosen.items()}
+    try:
+        return yamlfile.parse(model, replace(document, value=_overridden(model, document.value, texts)))
+    except BadInput as bad:
+        raise BadInput(_blame(problem, chosen) for problem in bad.problems) from None
 
 
 def packaged(name: str) -> Path:
@@ -104,18 +111,27 @@ def packaged(name: str) -> Path:
     raise NotSetUp(f"this installation carries no {name}; install the derms wheel again")
 
 
-def _overridden(model: type[Model], value: Any, chosen: Mapping[str, tuple[str, str]]) -> Any:
-    if not chosen or not isinstance(value, dict):
+def _overridden(model: type[BaseModel], value: Any, texts: Mapping[str, str]) -> Any:
+    """The file's value with each key of `texts` put in its place; the file itself stays as it was read."""
+    if not texts or not isinstance(value, dict):
         return value
     changed, problems = dict(value), []
-    for name, (key, text) in chosen.items():
+    for key, text in texts.items():
         try:
             _put(changed, key.split("."), _typed(model, key.split("."), text))
         except ValueError as error:
-            problems.append(Problem(f"environment variable {name}", key, _plain(error)))
+            problems.append(Problem("", key, _plain(error)))
     if problems:
         raise BadInput(problems)
     return changed
+
+
+def _blame(problem: Problem, chosen: Mapping[str, str]) -> Problem:
+    """Whoever set the value is to hear of it: the variable, where one stands over the file."""
+    for key, name in chosen.items():
+        if problem.path == key or problem.path.startswith((f"{key}.", f"{key}[")):
+            return Problem(f"environment variable {name}", problem.path, problem.what)
+    return problem
 
 
 def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
@@ -127,15 +143,17 @@ def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
 
 
 def _typed(model: type[BaseModel], path: list[str], text: str) -> Any:
-    """The text as the key's own type: a variable is always text, the file's scalars are not."""
+    """The text as the key's own type, as the file would have it: a variable is text, a file's scalars are not."""
     from pydantic import TypeAdapter
 
-    field = model.model_fields[path[0]]
+    annotation: Any = model.model_fields[path[0]].rebuild_annotation()
     if len(path) > 1:
-        inner: Any = field.annotation
-        return _typed(inner, path[1:], text)
-    annotation: Any = field.rebuild_annotation()
-    return TypeAdapter(annotation).validate_python(text, strict=False)
+        return _typed(annotation, path[1:], text)
+    kind: TypeAdapter[Any] = TypeAdapter(annotation)
+    value = kind.validate_python(text, strict=False)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{text!r} is not a finite number")
+    return kind.dump_python(value, mode="json")
 
 
 def _plain(error: ValueError) -> str:

@@ -45,7 +45,7 @@ def configure(json: bool | None = None, level: str = "info") -> None:
 
 
 def get(name: str) -> Any:
-    """A logger that says `logger=name`: `log.info("agent connected", agent=..., peer=...)`; what varies is a value, not text."""
+    """A logger that says `logger=name`: `log.info("agent connected", agent=who, peer=peer)`. What varies is a value."""
     return structlog.get_logger(logger=name)
 
 

@@ -20,7 +20,7 @@ _NONCE_BYTES = 16
 _MODES = ("target", "release")
 
 
-# --- Hello: what a gateway wants -----------------------------------------------------------------------------------------
+# --- Hello: what a gateway wants -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def hello(wanted: Wanted) -> pb.Hello:
 
 
 def wanted(message: pb.Hello) -> Wanted:
-    """Raises BadInput: a short nonce, a series twice, or one that is not for publication (a kind or quantity unknown or local)."""
+    """Raises BadInput: a short nonce, a series twice, or one that nobody publishes (its kind or quantity)."""
     checks = Checks("Hello")
     if len(message.nonce) < _NONCE_BYTES:
         checks.wrong("nonce", f"has {len(message.nonce)} bytes; {_NONCE_BYTES} random ones are the least")
@@ -67,7 +67,7 @@ def wanted(message: pb.Hello) -> Wanted:
     return Wanted(message.nonce, series, message.software)
 
 
-# --- PointBatch: aggregates on their way to the gateway ------------------------------------------------------------------
+# --- PointBatch: aggregates on their way to the gateway --------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def _check_batch(checks: Checks, batch: pb.PointBatch) -> None:
     checks.settle()
 
 
-# --- Command and its outcome ---------------------------------------------------------------------------------------------
+# --- Command and its outcome -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

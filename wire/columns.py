@@ -48,7 +48,7 @@ class Checks:
     def finite_column(
         self, path: str, values: Sequence[float], *, at_least: float = -math.inf, at_most: float = math.inf
     ) -> None:
-        """All finite and within the bounds. A NaN or an infinity makes the sum one, so blameless columns cost little."""
+        """All finite and within the bounds. A NaN or infinity makes the sum one, so blameless columns cost little."""
         if not values or (math.isfinite(sum(values)) and min(values) >= at_least and max(values) <= at_most):
             return
         for row, value in enumerate(values):

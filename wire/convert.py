@@ -1,7 +1,7 @@
 """Pure mappers between the wire's messages and the nouns of dermscore: what goes over AgentLink.
 
-What is here maps both ways, checks every number both ways, and raises BadInput with every problem of a message, named by
-message, field and row. The mappers of the boundary are in `wire.boundary` and can be imported from here too.
+What is here maps both ways, checks every number both ways, and raises BadInput with every problem of a message, named
+by message, field and row. The mappers of the boundary are in `wire.boundary` and can be imported from here too.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ __all__ = [
 _SOC, _SETPOINT = 1, 2  # the bits of Telemetry.present
 
 
-# --- Register: who speaks for what -------------------------------------------------------------------------------------
+# --- Register: who speaks for what -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def claim(message: Register) -> Claim:
     return Claim(ids, message.software, held)
 
 
-# --- Telemetry -----------------------------------------------------------------------------------------------------------
+# --- Telemetry -------------------------------------------------------------------------------------------------------
 
 
 def telemetry_columns(measurements: Iterable[Measurement], index: Mapping[str, int], seq: int) -> Telemetry:
@@ -188,7 +188,7 @@ def _check_telemetry(checks: Checks, columns: Telemetry) -> None:
     checks.finite_column("setpoint_w", columns.setpoint_w)
 
 
-# --- Setpoint: an intent on its way to the edge --------------------------------------------------------------------------
+# --- Setpoint: an intent on its way to the edge ----------------------------------------------------------------------
 
 
 def setpoint(intent: Intent, index: Mapping[str, int]) -> Setpoint:
@@ -245,7 +245,7 @@ def _check_setpoint(checks: Checks, message: Setpoint) -> None:
     checks.settle()
 
 
-# --- Outcome: what became of an intent -----------------------------------------------------------------------------------
+# --- Outcome: what became of an intent -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +311,7 @@ def _check_outcome(checks: Checks, message: Outcome) -> None:
     checks.settle()
 
 
-# --- Event ---------------------------------------------------------------------------------------------------------------
+# --- Event -----------------------------------------------------------------------------------------------------------
 
 
 class Severity(StrEnum):
@@ -367,7 +367,7 @@ def _check_event(checks: Checks, kind: str, time_ms: int) -> None:
     checks.settle()
 
 
-# --- what several share --------------------------------------------------------------------------------------------------
+# --- what several share ----------------------------------------------------------------------------------------------
 
 
 def _indices(checks: Checks, path: str, asset_ids: Sequence[str], index: Mapping[str, int]) -> list[int]:

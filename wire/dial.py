@@ -138,8 +138,8 @@ async def persist(
     """Keep a client's stream up: `talk()` holds one stream from dialling to its end; then wait, and again.
 
     `note(ended, wait_s)` is told of every end and the wait that follows. A stream that lasted `steady_s` starts the
-    back-off anew, unless we were refused or replaced: two processes with one identity must not chase each other. Returns
-    when `talk` ended its stream itself in good order (Why.CLOSED).
+    back-off anew, unless we were refused or replaced: two processes with one identity must not chase each other.
+    Returns when `talk` ended its stream itself in good order (Why.CLOSED).
     """
     waits = backoff(rng, base_s, cap_s)
     while True:
@@ -234,11 +234,11 @@ def serve(
     role: Role,
     note: Callable[[str, Ended], None],
 ) -> None:
-    """Have `server` hand every stream of `link` to `handler(caller, stream)`, once its caller has proved to be a `role`.
+    """Have `server` hand each stream of `link` to `handler(caller, stream)`, once its caller has proved to be a `role`.
 
-    The handler holds the stream through a `Session` and returns how it ended; the caller is then told by a status. It may
-    raise Refused (the caller may not) or BadInput (what it said makes no sense), and the stream ends with that reason.
-    `note(peer, ended)` hears of every end that was not the handler's own to report: who was refused, where from, and why.
+    The handler holds the stream through a `Session` and returns how it ended; the caller is then told by a status. It
+    may raise Refused (the caller may not) or BadInput (what it said makes no sense), and the stream ends with that
+    reason. `note(peer, ended)` hears of every end that was not the handler's own to report: where from, and why.
     """
 
     async def behaviour(_: Any, context: Any) -> None:
@@ -270,7 +270,7 @@ _CODES = {
 
 
 async def finish(context: Any, ended: Ended) -> None:
-    """End a server's stream with the status that tells the client why; in good order (OK) where there is nothing to say."""
+    """End a server's stream with the status that tells the client why; in good order (OK) where nothing is to say."""
     code = _CODES.get(ended.why)
     if code is not None:
         await context.abort(code, (ended.detail or str(ended.why))[:_DETAIL_CHARS])

@@ -23,7 +23,7 @@ def generate(into: Path, root: Path = ROOT) -> None:
     Raises:
         RuntimeError: protoc found fault with a proto (it has said what on stderr).
     """
-    from grpc_tools import protoc
+    from grpc_tools import protoc  # type: ignore[import-untyped]
 
     protos = sorted(str(path.relative_to(root)) for path in (root / PROTOS).glob("*.proto"))
     outputs = [f"{option}={into}" for option in _WRITES]

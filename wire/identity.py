@@ -29,7 +29,7 @@ class Role(StrEnum):
 
 
 class Refused(DermsError):
-    """A peer is turned away. `reason` is said to the peer and to our own log, so it names nothing the peer may not know."""
+    """A peer is turned away. `reason` goes to the peer and to our own log: it names nothing the peer may not know."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -83,7 +83,7 @@ def peer(context: SecureContext, *roles: Role) -> Identity:
     """Who called, as TLS has proved it; one of `roles` where any are given.
 
     Raises:
-        Refused: the call came without a client certificate, or its certificate does not name an identity of these roles.
+        Refused: the call came without a client certificate, or its certificate names no identity of these roles.
     """
     presented: list[bytes] = list(context.auth_context().get("x509_pem_cert") or ())
     if len(presented) != 1:
@@ -170,7 +170,7 @@ class TlsFiles:
 
 
 def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
-    """For a listener: nobody without a certificate of our CA gets as far as a call. Raises what `TlsFiles.load` does."""
+    """For a listener: nobody without a certificate of our CA gets as far as a call. Raises as `TlsFiles.load` does."""
     loaded = files.load()
     return grpc.ssl_server_credentials(
         [(loaded.key, loaded.cert)], root_certificates=loaded.ca, require_client_auth=True
@@ -178,7 +178,7 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
 
 
 def channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials:
-    """For a dialler: only a server whose certificate of our CA names the host dialled. Raises what `TlsFiles.load` does."""
+    """For a dialler: only a server whose certificate is our CA's and names the host. Raises as `TlsFiles.load` does."""
     loaded = files.load()
     return grpc.ssl_channel_credentials(loaded.ca, loaded.key, loaded.cert)
 

@@ -20,9 +20,10 @@ class Overflow(DermsError):
 class Outgoing(Generic[T]):
     """The messages waiting for one stream's single writer, who drains it with `async for`.
 
-    `put` keeps order and loses nothing, up to `limit` waiting messages; one more, and the writer meets Overflow. `offer`
-    keeps the latest of each key: a newer one takes the older's place in the queue. Neither ever waits, so a producer is
-    never held up by a peer that does not read. After `close` what is waiting is still drained, then the iteration ends.
+    `put` keeps order and loses nothing, up to `limit` waiting messages; one more, and the writer meets Overflow.
+    `offer` keeps the latest of each key: a newer one takes the older's place in the queue. Neither ever waits, so a
+    producer is never held up by a peer that does not read. After `close` what is waiting is still drained, then the
+    iteration ends.
 
     Owner: the event loop of its writer. Not thread-safe.
     """
@@ -44,7 +45,7 @@ class Outgoing(Generic[T]):
         return self._closed
 
     def put(self, message: T) -> bool:
-        """Queue `message` behind all that is waiting. False where it was not taken: closed, or full (which ends the stream)."""
+        """Queue `message` behind all that is waiting. False where it was not taken: closed, or full (the end)."""
         if self._closed:
             return False
         if self._ordered >= self._limit:

@@ -78,8 +78,8 @@ def init(
     _check_ids(agent_ids)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise AlreadyThere(
-            f"{folder} exists and is not empty; nothing was changed. `derms pki init {folder} --add --assets FILE` makes "
-            "the certificates of agents that have none yet"
+            f"{folder} exists and is not empty; nothing was changed. `derms pki init {folder} --add --assets FILE` "
+            "makes the certificates of agents that have none yet"
         )
     moment = now or datetime.now(UTC)
     with _appearing_whole(folder) as fresh:

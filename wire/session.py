@@ -34,7 +34,7 @@ _LATE_S = 1.0
 
 
 class Stream(Protocol[In_co, Out_contra]):
-    """What a `grpc.aio` call (client) and a `ServicerContext` (server) have in common. `read` gives `grpc.aio.EOF` at the end."""
+    """What a `grpc.aio` call (client) and a `ServicerContext` (server) share. `read` ends with `grpc.aio.EOF`."""
 
     async def read(self) -> In_co: ...
     async def write(self, message: Out_contra) -> None: ...
@@ -58,7 +58,7 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a stream ended. `detail` is for the log of this side; for a stream that the peer ended it is what the peer said."""
+    """How a stream ended. `detail` is for this side's log; of a stream that the peer ended it is what the peer said."""
 
     why: Why
     detail: str = ""
@@ -79,7 +79,7 @@ class Silence:
         self._heard_s = max(self._heard_s, now_s)
 
     def forgive(self, pause_s: float) -> None:
-        """We ourselves stood still for `pause_s` (a stopped process, a stalled loop): that was not the peer's silence."""
+        """We stood still for `pause_s` ourselves (a stopped process, a stalled loop): not the peer's silence."""
         self._heard_s += pause_s
 
     def expired(self, now_s: float) -> bool:
@@ -116,15 +116,15 @@ class Session(Generic[In, Item, Out]):
         older.end(Why.REPLACED)
         return await session.run(hear)
 
-    `run` is the stream's only reader and only writer. It returns how the stream ended, whoever ended it, and cancels all
-    that is left of it; cancelled from outside, it sets `ended` and lets the cancellation pass. It sends `beat(number)`
-    every `beat_s`, numbers 1, 2, 3 …; gives up after `silence_s` without a message, or without the peer taking one; and
-    ends at `not_after_ms` (UTC), when the peer's certificate does. `hear` may raise BadInput (the message makes no sense)
-    or Refused (its sender may not): the stream ends with that reason. It should return soon, for nothing is read
-    meanwhile.
+    `run` is the stream's only reader and only writer. It returns how the stream ended, whoever ended it, and cancels
+    all that is left of it; cancelled from outside, it sets `ended` and lets the cancellation pass. It sends
+    `beat(number)` every `beat_s`, numbers 1, 2, 3 …; gives up after `silence_s` without a message, or without the peer
+    taking one; and ends at `not_after_ms` (UTC), when the peer's certificate does. `hear` may raise BadInput (the
+    message makes no sense) or Refused (its sender may not): the stream ends with that reason. It should return soon,
+    for nothing is read meanwhile.
 
-    `seal` turns what was queued into what is sent, at the moment it is written and in that order: the place for sequence
-    numbers and signatures, since a latest-wins slot may swallow what was queued.
+    `seal` turns what was queued into what is sent, at the moment it is written and in that order: the place for
+    sequence numbers and signatures, since a latest-wins slot may swallow what was queued.
 
     Owner of every field: the event loop that runs it. Nothing here is thread-safe.
     """
@@ -229,7 +229,7 @@ class Session(Generic[In, Item, Out]):
         self.end(Why.CLOSED)
 
     async def _pulse(self, silence: Silence) -> None:
-        """Send heartbeats, and look at what can end a stream without a message: silence, a stall, the certificate's end."""
+        """Send heartbeats, and look for what ends a stream without a message: silence, a stall, a certificate's end."""
         next_beat_s = _mono_s() + self._beat_s
         while True:
             due_s = min(next_beat_s, silence.deadline_s)
