@@ -1,0 +1,221 @@
+"""`derms audit`: verify a log, and look into it. Exit 0 verified, 1 tampered, 2 could not tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from audit import body as bodies
+from audit import checkpoint, keys, record
+from audit.body import BodyRef
+from audit.errors import AuditError
+from audit.layout import Layout
+from audit.note import MalformedNote
+from audit.record import Header
+from audit.verify import CouldNotTell, Tampered, Verdict, Verified, verify
+
+FOUND_WRONG = 1
+COULD_NOT_TELL = 2
+
+
+@click.group()
+def audit() -> None:
+    """The tamper-evident trail: verify it, look into it, make its key."""
+
+
+@audit.command("verify")
+@click.argument("log", type=click.Path(path_type=Path))
+@click.option(
+    "--key", "key_file", required=True, type=click.Path(path_type=Path), help="Verifier key file (audit.pub)."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of sentences.")
+@click.pass_context
+def verify_command(context: click.Context, log: Path, key_file: Path, as_json: bool) -> None:
+    """Check every record of LOG against its signed checkpoint, with a key that you have from elsewhere."""
+    try:
+        verdict: Verdict = verify(log, keys.load_public(key_file))
+    except AuditError as problem:
+        verdict = CouldNotTell(str(problem))
+    click.echo(json.dumps(_as_object(verdict), ensure_ascii=False) if as_json else _in_words(verdict, log))
+    context.exit({Verified: 0, Tampered: FOUND_WRONG, CouldNotTell: COULD_NOT_TELL}[type(verdict)])
+
+
+@audit.command("show")
+@click.argument("log", type=click.Path(path_type=Path))
+@click.option("--kind", multiple=True, help="Only this kind, or `log.*`; may be given several times.")
+@click.option("--session", help="Only this session.")
+@click.option("--peer", help="Only this peer.")
+@click.option("--decision", help="Only this decision.")
+@click.option("--since", type=click.DateTime(), help="UTC; from here on.")
+@click.option("--until", type=click.DateTime(), help="UTC; before here.")
+@click.option("--first", type=click.IntRange(0), default=0, help="First record number.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many records.")
+@click.option("--bodies", "with_bodies", is_flag=True, help="Show the values, too.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of sentences.")
+def show_command(log: Path, limit: int | None, with_bodies: bool, as_json: bool, first: int, **asked: Any) -> None:
+    """Print the records of LOG that its checkpoint covers. This does not verify them: run `derms audit verify` first."""
+    wanted = _Wanted(tuple(asked.pop("kind")), _micros(asked.pop("since")), _micros(asked.pop("until")), first, asked)
+    try:
+        shown = (one for one in _records(Layout(log)) if wanted.takes(one[0]))
+        for header, stored in islice(shown, limit):
+            values = _values(stored) if with_bodies else None
+            click.echo(_as_line(header, values) if as_json else _as_sentence(header, values))
+    except (OSError, ValueError, MalformedNote) as problem:
+        _could_not_tell(f"{log} cannot be shown: {problem}")
+
+
+@audit.command("key")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--origin", required=True, help="The log's name, such as example.com/gateway-1.")
+def key_command(folder: Path, origin: str) -> None:
+    """Make a signing key in FOLDER: audit.key (keep it secret) and audit.pub (give it to whoever verifies)."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files = keys.write(folder, keys.generate(), origin)
+    except (AuditError, OSError) as problem:
+        raise click.ClickException(str(problem)) from None
+    click.echo(f"{files.private}\n{files.public}")
+
+
+def _could_not_tell(why: str) -> NoReturn:
+    problem = click.ClickException(why)
+    problem.exit_code = COULD_NOT_TELL
+    raise problem
+
+
+def _as_object(verdict: Verdict) -> dict[str, Any]:
+    match verdict:
+        case Verified():
+            fields = asdict(verdict) | {"key": str(verdict.key)}
+            for name in ("since", "proved_until"):
+                fields[name] = None if fields[name] is None else utc(fields[name])
+            return {"verdict": "verified"} | fields
+        case Tampered():
+            return {"verdict": "tampered"} | asdict(verdict) | {"where": str(verdict.where)}
+        case CouldNotTell():
+            return {"verdict": "could_not_tell", "why": verdict.why}
+
+
+def _in_words(verdict: Verdict, log: Path) -> str:
+    match verdict:
+        case Verified():
+            return _verified_in_words(verdict, log)
+        case Tampered(first_bad, where, what, unbroken):
+            stands = (
+                f"The {unbroken} records before it chain without a break" if unbroken else "Nothing before it stands"
+            )
+            stands = stands if first_bad is not None else "Without a good checkpoint nothing of the log is proved"
+            return f"TAMPERED: {log}\n{what}\nin {where}\n{stands}."
+        case CouldNotTell(why):
+            return f"COULD NOT TELL: {log}\n{why}"
+
+
+def _verified_in_words(verdict: Verified, log: Path) -> str:
+    until = (
+        "no records yet" if verdict.proved_until is None else f"complete up to {utc(verdict.proved_until)} (its clock)"
+    )
+    lines = [
+        f"VERIFIED: {log}",
+        f"{verdict.records} records of {verdict.origin}, {until}; {verdict.bodies} bodies, root {verdict.root}",
+        f"signed by {verdict.key}",
+        f"{verdict.openings} openings, {verdict.cuts} cuts after a crash, {verdict.gaps} gaps for want of disk",
+        f"{verdict.unreleased_bytes} bytes behind the checkpoint are not part of this verdict",
+        "Whether newer records once stood behind these, only a witness or an earlier copy of the checkpoint can tell.",
+    ]
+    if verdict.encrypted_bodies:
+        lines.insert(
+            2, f"{verdict.encrypted_bodies} bodies are encrypted: their bytes are proved, their values not read"
+        )
+    return "\n".join(lines)
+
+
+def utc(micros: int) -> str:
+    """UTC microseconds as RFC 3339."""
+    seconds, rest = divmod(micros, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
+
+
+def _micros(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.replace(tzinfo=UTC).timestamp() * 1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which records `show` shows."""
+
+    kinds: tuple[str, ...]
+    since: int | None
+    until: int | None
+    first: int
+    exact: dict[str, str | None]  # session, peer, decision
+
+    def takes(self, header: Header) -> bool:
+        return (
+            header.seq >= self.first
+            and (self.since is None or header.t >= self.since)
+            and (self.until is None or header.t < self.until)
+            and (not self.kinds or any(_is_kind(header.kind, kind) for kind in self.kinds))
+            and all(value is None or getattr(header, name) == value for name, value in self.exact.items())
+        )
+
+
+def _is_kind(kind: str, asked: str) -> bool:
+    return kind.startswith(asked[:-1]) if asked.endswith("*") else kind == asked
+
+
+def _records(layout: Layout) -> Iterator[tuple[Header, bytes | None]]:
+    """The released records in order, each with its stored body if it has one."""
+    size = checkpoint.parse(layout.checkpoint.read_bytes())[0].size
+    for segment in range(layout.segment_of(size) + 1):
+        count = min(layout.segment_lines, size - segment * layout.segment_lines)
+        if count:
+            yield from _segment_records(layout, segment, count)
+
+
+def _segment_records(layout: Layout, segment: int, count: int) -> Iterator[tuple[Header, bytes | None]]:
+    offset = 0
+    with layout.headers(segment).open("rb") as lines:
+        for _ in range(count):
+            header = record.decode(lines.readline(record.LINE_LIMIT)[:-1])
+            yield header, _stored(layout.bodies(segment), offset, header.body)
+            offset += header.body.len if header.body else 0
+
+
+def _stored(path: Path, offset: int, ref: BodyRef | None) -> bytes | None:
+    if ref is None:
+        return None
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(min(ref.len, bodies.STORED_LIMIT))
+
+
+def _values(stored: bytes | None) -> dict[str, Any] | str | None:
+    if stored is None:
+        return None
+    match bodies.open_stored(stored):
+        case bodies.Opened(columns=columns):
+            return dict(columns)
+        case bodies.Encrypted():
+            return "encrypted"
+        case bodies.MalformedBody(what):
+            return f"a body that {what}"
+
+
+def _as_line(header: Header, values: dict[str, Any] | str | None) -> str:
+    fields = asdict(header) | ({} if values is None else {"values": values})
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def _as_sentence(header: Header, values: dict[str, Any] | str | None) -> str:
+    said = [header.dir, header.decision, header.rule, header.reason]
+    who = [f"session {header.session}" if header.session else "", f"peer {header.peer}" if header.peer else ""]
+    count = [f"n={header.n}"] if header.n else []
+    line = "  ".join(part for part in [str(header.seq), utc(header.t), header.kind, *said, *who, *count] if part)
+    return line if values is None else f"{line}\n    {json.dumps(values, ensure_ascii=False)}"

@@ -1,0 +1,89 @@
+"""Key files: `audit.key` (private, PEM, readable by its owner only) and `audit.pub` (a C2SP verifier key, one line)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from audit.errors import BadKey
+from audit.note import VerifierKey, parse_vkey, verifier_key
+
+PRIVATE = "audit.key"
+PUBLIC = "audit.pub"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFiles:
+    """Where `write` put the two halves."""
+
+    private: Path
+    public: Path
+
+
+def generate() -> Ed25519PrivateKey:
+    """A new signing key, in memory only."""
+    return Ed25519PrivateKey.generate()
+
+
+def write(folder: Path, key: Ed25519PrivateKey, origin: str) -> KeyFiles:
+    """Write both files into `folder`, which must exist. BadKey where one is there already: no key is overwritten."""
+    files = KeyFiles(folder / PRIVATE, folder / PUBLIC)
+    public = verifier_key(origin, key.public_key())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    for path in (files.private, files.public):
+        if path.exists():
+            raise BadKey(f"{path} exists; a key is never overwritten. Move it away if a new one is really meant")
+    _write_new(files.private, pem, 0o600)
+    _write_new(files.public, f"{public}\n".encode(), 0o644)
+    return files
+
+
+def _write_new(path: Path, data: bytes, mode: int) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(handle)
+
+
+def load_private(path: Path) -> Ed25519PrivateKey:
+    """The signing key. BadKey says what is wrong with the file and how to mend it."""
+    data = _read(path, "the signing key")
+    try:
+        key = load_pem_private_key(data, password=None)
+    except (ValueError, TypeError) as problem:
+        raise BadKey(f"{path} is not an unencrypted PEM private key: {problem}") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise BadKey(f"{path} holds a key of another kind; the trail is signed with Ed25519")
+    return key
+
+
+def load_public(path: Path) -> tuple[VerifierKey, ...]:
+    """Every verifier key of a file: one per line, empty lines and lines that begin with # left out. At least one."""
+    data = _read(path, "the verifier key")
+    try:
+        lines = data.decode("ascii").splitlines()
+    except UnicodeDecodeError:
+        raise BadKey(f"{path} is not a verifier key file: it holds more than plain text") from None
+    keys = []
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if text and not text.startswith("#"):
+            try:
+                keys.append(parse_vkey(text))
+            except BadKey as problem:
+                raise BadKey(f"{path}:{number}: {problem}") from None
+    if not keys:
+        raise BadKey(f"{path} holds no key; expected one line name+hash+base64, as in {PUBLIC}")
+    return tuple(keys)
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise BadKey(f"cannot read {what} {path}: {problem.strerror}") from None

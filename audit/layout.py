@@ -1,0 +1,51 @@
+"""Where things are in a log's folder. Pure names, no files touched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SEGMENT_LINES = 65_536
+"""Records in a full segment: a perfect subtree of the Merkle tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The files of one log. `segment_lines` is 65,536 in every log; tests use fewer, to cross segments soon."""
+
+    folder: Path
+    segment_lines: int = SEGMENT_LINES
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint"
+
+    @property
+    def next_checkpoint(self) -> Path:
+        """Where the next checkpoint is made durable before it takes the other's name."""
+        return self.folder / "checkpoint.next"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / "lock"
+
+    @property
+    def headers_folder(self) -> Path:
+        return self.folder / "headers"
+
+    @property
+    def bodies_folder(self) -> Path:
+        return self.folder / "bodies"
+
+    def headers(self, segment: int) -> Path:
+        return self.headers_folder / f"{segment:08d}.jsonl"
+
+    def bodies(self, segment: int) -> Path:
+        return self.bodies_folder / f"{segment:08d}.bin"
+
+    def segment_of(self, seq: int) -> int:
+        return seq // self.segment_lines
+
+    def fills(self, size: int) -> bool:
+        """Whether a log of `size` records ends at the end of a segment."""
+        return size > 0 and size % self.segment_lines == 0

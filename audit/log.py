@@ -1,0 +1,312 @@
+"""The log: entries in, released records out. One writer thread; everybody else only queues.
+
+Group commit without an artificial window: while one batch becomes durable the next one gathers, and all of it goes
+together.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from audit import clock as clocks
+from audit import recovery
+from audit.body import SALT_BYTES, Body
+from audit.chain import Extension, Salt, Timed, extend, joined, prepare
+from audit.clock import Clock
+from audit.disk import Disk, Held, PosixDisk
+from audit.errors import BadEntry, InDoubt, LogBehind, LogClosed, LogLocked, NoLog, NotRecorded
+from audit.layout import SEGMENT_LINES, Layout
+from audit.note import VerifierKey, verifier_key
+from audit.record import CLOSE, CUT, GAP, OPEN, START, Entry, Reading
+from audit.recovery import Cut, Found
+from audit.store import Store
+
+WAITING_LIMIT = 65_536
+"""Records that may wait for the disk before submissions are refused."""
+COMMIT_RECORDS = 8_192
+"""Records after which a commit takes no further submission along."""
+RETRY_S = 1.0
+"""How often a log that could not write tries again by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A submission's records are durable and covered by a durable checkpoint over `tree_size` records."""
+
+    first_seq: int
+    last_seq: int
+    tree_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the last commit succeeded, why not, and how many records wait for the disk."""
+
+    ok: bool
+    reason: str
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    entries: tuple[Timed, ...]
+    future: Future[Released] | None  # None for the log's own records
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Entries that the disk did not take since the last release."""
+
+    count: int
+    since_us: int
+    why: str
+
+
+class Log:
+    """An open log. Any thread may call its methods; `open` makes one, `close` ends it."""
+
+    def __init__(
+        self, store: Store, held: Held, clock: Clock, salt: Salt, segment_lines: int, owed: Sequence[Entry]
+    ) -> None:
+        """Use `Log.open`."""
+        self._clock = clock  # called under _changed
+        self._salt = salt
+        self._segment_lines = segment_lines
+        self._held = held
+        self._store = store  # writer thread
+        self._changed = threading.Condition()
+        self._waiting: deque[_Submission] = deque()  # under _changed
+        self._pending = 0  # under _changed: records waiting or being written
+        self._closing = False  # under _changed
+        self._reason = ""  # under _changed: why the last commit failed; empty while all is well
+        self._refused: _Refused | None = None  # writer thread
+        self._owed = [Timed(entry, clock()) for entry in owed]  # writer thread: the log's own records not yet written
+        self._writer = threading.Thread(target=self._run, name="audit-log", daemon=True)
+        self._writer.start()
+
+    @staticmethod
+    def init(
+        folder: Path,
+        key: Ed25519PrivateKey,
+        origin: str,
+        *,
+        disk: Disk | None = None,
+        segment_lines: int = SEGMENT_LINES,
+    ) -> None:
+        """Make an empty log in `folder`, which must not be there or be empty. LogExists, BadKey, OSError."""
+        recovery.make(disk or PosixDisk(), Layout(folder, segment_lines), key, origin)
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        key: Ed25519PrivateKey,
+        *,
+        clock: Clock | None = None,
+        disk: Disk | None = None,
+        salt: Salt | None = None,
+        segment_lines: int = SEGMENT_LINES,
+    ) -> Log:
+        """Open for writing, and recover: cut back to the newest checkpoint. NoLog, LogLocked, Damaged, BadKey, OSError.
+
+        The first records written say that the log was opened, and what was cut. They are written in the background: a
+        full disk makes `health` bad, it does not stop the opening. `clock`, `disk`, `salt` and `segment_lines` are for
+        tests; a log in use has the defaults.
+        """
+        disk, layout = disk or PosixDisk(), Layout(folder, segment_lines)
+        if not disk.exists(layout.checkpoint):
+            raise NoLog(f"{folder} holds no audit log (no checkpoint in it): make one with `init`, or mend the path")
+        held = _lock(disk, layout)
+        try:
+            found = recovery.find(disk, layout, key)
+        except BaseException:
+            held.close()
+            raise
+        store = Store(disk, layout, key, found.origin, found.position)
+        owed = _opening(found, verifier_key(found.origin, key.public_key()))
+        return cls(store, held, clock or clocks.host_clock(), salt or _fresh_salt, segment_lines, owed)
+
+    @property
+    def origin(self) -> str:
+        return self._store.origin
+
+    @property
+    def health(self) -> Health:
+        with self._changed:
+            return Health(not self._reason, self._reason, self._pending)
+
+    def submit(self, entries: Sequence[Entry]) -> Future[Released]:
+        """Record `entries`, all or none, in this order. The future is done when they are durable and covered.
+
+        Its exception is BadEntry (the caller's mistake), or NotRecorded and its kinds: the entries are not released,
+        and what they speak of must not happen. A future cancelled before the writer took it is not recorded.
+        """
+        future: Future[Released] = Future()
+        with self._changed:
+            refusal = self._refusal(entries)
+            if refusal is None:
+                reading = self._clock()
+                self._waiting.append(_Submission(tuple(Timed(entry, reading) for entry in entries), future))
+                self._pending += len(entries)
+                self._changed.notify()
+        if refusal is not None:
+            future.set_exception(refusal)
+        return future
+
+    def _refusal(self, entries: Sequence[Entry]) -> Exception | None:
+        if not entries:
+            return BadEntry("nothing to record")
+        own = [entry.kind for entry in entries if entry.kind.startswith("log.")]
+        if own:
+            return BadEntry(f"kind {own[0]!r}: kinds that begin with `log.` are the log's own")
+        if self._closing:
+            return LogClosed("the audit log is closed")
+        if self._pending + len(entries) > WAITING_LIMIT:
+            return LogBehind(f"{self._pending} records wait for the disk already: {self._reason or 'it is too slow'}")
+        return None
+
+    def close(self) -> None:
+        """Write what waits, record the closing, and give the folder free. May be called twice."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._writer.join()
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What follows runs in the writer thread.
+
+    def _run(self) -> None:
+        try:
+            while (batch := self._take()) is not None:
+                self._commit(batch)
+            self._owed.append(Timed(Entry(CLOSE), self._now()))
+            self._commit([])
+        finally:
+            self._store.close()
+            self._held.close()
+
+    def _take(self) -> list[_Submission] | None:
+        """The next submissions; an empty list when it is time to try the disk again; None at the end."""
+        with self._changed:
+            if not self._waiting and not self._closing and not (self._owed and not self._reason):
+                self._changed.wait(RETRY_S if self._reason else None)
+            if not self._waiting:
+                return None if self._closing else []
+            batch, records = [], 0
+            while self._waiting and records < COMMIT_RECORDS:
+                batch.append(self._waiting.popleft())
+                records += len(batch[-1].entries)
+            return batch
+
+    def _commit(self, batch: Sequence[_Submission]) -> None:
+        """Make a batch durable and tell everybody. Whatever goes wrong, nobody waits for ever and the next may try."""
+        taken = [one for one in batch if one.future is None or one.future.set_running_or_notify_cancel()]
+        done = sum(len(one.entries) for one in batch)
+        try:
+            encoded = self._encode(taken)
+            if encoded:
+                self._store.commit(joined([extension for _, extension in encoded]))
+        except Exception as problem:
+            self._fail(taken, problem, done)
+            return
+        self._owed.clear()
+        self._refused = None
+        self._settle(done, "")
+        for submission, extension in encoded:
+            if submission.future is not None:
+                last = extension.after.size - 1
+                first = last + 1 - len(submission.entries)
+                submission.future.set_result(Released(first, last, self._store.position.size))
+
+    def _encode(self, taken: Sequence[_Submission]) -> list[tuple[_Submission, Extension]]:
+        """Each submission as an extension behind the one before, the log's own first. One that cannot be fails alone."""
+        position = self._store.position
+        encoded = []
+        own = self._own_records()
+        for submission in (*([_Submission(own, None)] if own else []), *taken):
+            try:
+                prepared = [prepare(timed, self._salt) for timed in submission.entries]
+                extension = extend(self._store.origin, position, prepared, self._segment_lines)
+            except (BadEntry, TypeError, AttributeError, ValueError) as problem:
+                if submission.future is None:
+                    raise
+                bad = problem if isinstance(problem, BadEntry) else BadEntry(f"cannot be written: {problem}")
+                submission.future.set_exception(bad)
+                continue
+            encoded.append((submission, extension))
+            position = extension.after
+        return encoded
+
+    def _own_records(self) -> tuple[Timed, ...]:
+        """What the log has to say itself: what it owes since it was opened, and the gap that ends with this commit."""
+        if self._refused is None:
+            return tuple(self._owed)
+        refused = self._refused
+        reason = f"{refused.why}; first refused at {refused.since_us} us UTC"
+        return (*self._owed, Timed(Entry(GAP, n=refused.count, reason=reason), self._now()))
+
+    def _fail(self, taken: Sequence[_Submission], problem: Exception, done: int) -> None:
+        """Refuse what was taken, and remember how much and since when for the record of the gap."""
+        why = (str(problem) or type(problem).__name__)[:500].encode(errors="replace").decode()
+        lost = [one for one in taken if one.future is not None and not one.future.done()]
+        if isinstance(problem, InDoubt):  # the log's own records are in the log, the earlier gap among them
+            self._owed.clear()
+            self._refused = None
+        count = sum(len(one.entries) for one in lost)
+        since_us = lost[0].entries[0].reading.t if lost else self._now().t
+        if self._refused is not None:
+            count, since_us = count + self._refused.count, self._refused.since_us
+        self._refused = _Refused(count, since_us, why)
+        self._settle(done, why)
+        error = problem if isinstance(problem, NotRecorded) else NotRecorded(f"the audit log was not written: {why}")
+        for one in lost:
+            if one.future is not None:
+                one.future.set_exception(error)
+
+    def _now(self) -> Reading:
+        with self._changed:
+            return self._clock()
+
+    def _settle(self, done: int, reason: str) -> None:
+        with self._changed:
+            self._pending -= done
+            self._reason = reason
+
+
+def _lock(disk: Disk, layout: Layout) -> Held:
+    try:
+        return disk.lock(layout.lock)
+    except BlockingIOError:
+        raise LogLocked(f"{layout.folder} is open in another process; stop that one first") from None
+
+
+def _fresh_salt() -> bytes:
+    return os.urandom(SALT_BYTES)
+
+
+def _opening(found: Found, key: VerifierKey) -> list[Entry]:
+    """What the log has to say about being opened."""
+    if found.position.size == 0:
+        first = Entry(START, digests={"key": key.digest}, body=Body({"key": [str(key)]}))
+    else:
+        first = Entry(OPEN, reason=clocks.process(), digests={"key": key.digest})
+    return [first] if found.cut is None else [first, _cut_entry(found.cut)]
+
+
+def _cut_entry(cut: Cut) -> Entry:
+    reason = f"{cut.header_bytes} header bytes and {cut.body_bytes} body bytes behind the newest checkpoint were cut"
+    digests = {"bodies": cut.body_sha256, "headers": cut.header_sha256}
+    return Entry(CUT, n=cut.header_bytes + cut.body_bytes, reason=reason, digests=digests)

@@ -1,0 +1,124 @@
+"""The log's files: how a batch of records becomes durable, and in which order. Owned by the log's writer thread.
+
+The order of one commit, each step durable before the next:
+
+1. bodies, then headers, into their segments (fdatasync; a new file's folder too);
+2. the new checkpoint as `checkpoint.next` (fdatasync);
+3. `checkpoint.next` takes the name `checkpoint` (rename; fsync of the log's folder).
+
+Before 3 the old checkpoint stands and whatever lies behind it is cut; after 3 the new one covers what is durable.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from audit import checkpoint
+from audit.chain import Extension, Piece, Position
+from audit.checkpoint import Checkpoint
+from audit.disk import Disk, File
+from audit.errors import InDoubt
+from audit.layout import Layout
+
+
+class Store:
+    """One log's files behind `position`, the last state that a checkpoint covers."""
+
+    def __init__(self, disk: Disk, layout: Layout, key: Ed25519PrivateKey, origin: str, position: Position) -> None:
+        self._disk = disk
+        self._layout = layout
+        self._key = key
+        self.origin = origin
+        self.position = position  # writer thread
+        self._open: dict[Path, File] = {}  # writer thread
+        self._untidy = True  # writer thread: there may be bytes behind `position`
+
+    def commit(self, extension: Extension) -> None:
+        """Make an extension durable and covered by a checkpoint. OSError: none of it is in the log, `position` stands.
+
+        InDoubt: `position` is the new one, but the disk did not confirm the new checkpoint's name.
+        """
+        if self._untidy:
+            self._cut()
+        self._untidy = True
+        for piece in extension.pieces:
+            self._write(piece)
+        self._publish(Checkpoint(self.origin, extension.after.size, extension.after.root()))
+        self.position = extension.after
+        self._untidy = False
+        try:
+            self._close_behind(extension.pieces[-1].segment)
+            self._disk.sync_folder(self._layout.folder)
+        except OSError as problem:
+            raise InDoubt(f"the checkpoint's new name is not confirmed by the disk: {problem}") from problem
+
+    def _write(self, piece: Piece) -> None:
+        layout = self._layout
+        written = []
+        for path, offset, data in (
+            (layout.bodies(piece.segment), piece.body_at, piece.bodies),
+            (layout.headers(piece.segment), piece.header_at, piece.headers),
+        ):
+            if data:
+                file = self._file(path)
+                file.write_at(offset, data)
+                written.append((file, path.parent if offset == 0 else None))
+        for file, folder in written:
+            file.sync()
+            if folder is not None:
+                self._disk.sync_folder(folder)
+
+    def _publish(self, new: Checkpoint) -> None:
+        """Steps 2 and 3 up to the rename."""
+        write_next(self._disk, self._layout, checkpoint.sign(new, self._key))
+        self._disk.replace(self._layout.next_checkpoint, self._layout.checkpoint)
+
+    def _cut(self) -> None:
+        """Take away whatever a failed commit or a crash left behind `position`."""
+        layout, position = self._layout, self.position
+        segment = layout.segment_of(position.size)
+        ends = [(layout.headers(segment), position.header_end), (layout.bodies(segment), position.body_end)]
+        for path, end in [*ends, *((path, 0) for path in later_files(self._disk, layout, segment))]:
+            file = self._file(path)
+            if file.size() > end:
+                file.truncate(end)
+                file.sync()  # else a full segment could come back longer than it is after a power cut
+        self._untidy = False
+
+    def _file(self, path: Path) -> File:
+        if path not in self._open:
+            self._open[path] = self._disk.open(path)
+        return self._open[path]
+
+    def _close_behind(self, segment: int) -> None:
+        """Close the files of segments that are full."""
+        keep = {self._layout.headers(segment), self._layout.bodies(segment)}
+        for path in [path for path in self._open if path not in keep]:
+            self._open.pop(path).close()
+
+    def close(self) -> None:
+        for file in self._open.values():
+            file.close()
+        self._open.clear()
+
+
+def write_next(disk: Disk, layout: Layout, note: bytes) -> None:
+    """Make a checkpoint durable under its waiting name."""
+    file = disk.open(layout.next_checkpoint)
+    try:
+        file.truncate(0)
+        file.write_at(0, note)
+        file.sync()
+    finally:
+        file.close()
+
+
+def later_files(disk: Disk, layout: Layout, segment: int) -> list[Path]:
+    """The header and body files of segments after `segment`, in order, headers first."""
+    found = []
+    for folder, name_of in ((layout.headers_folder, layout.headers), (layout.bodies_folder, layout.bodies)):
+        known = name_of(segment).name
+        found += [folder / name for name in disk.names(folder) if len(name) == len(known) and name > known]
+    return found
