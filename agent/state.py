@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dermscore.errors import BadInput, Problem
-from dermscore.intent import Intent
+from dermscore.intent import Intent, IntentState
 from dermscore.model import Now
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -22,18 +22,19 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An intent in force and when it ends by this boot's monotonic clock."""
+    """An intent in force, when it ends by this boot's monotonic clock, and how far it had come."""
 
     intent: Intent
     deadline_mono_ms: int
+    reached: IntentState = IntentState.RECEIVED
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
     """One asset's state at `time_ms` (UTC) and `mono_ms` (monotonic, of the boot named `boot`).
 
-    `setpoint_w` is what the device said it follows and `setpoint_age_s` how long ago it was last written. `reported_w` and
-    `reported_ms` are the last telemetry handed to the link: what the headend may know.
+    `setpoint_w` is what the device said it follows and `setpoint_age_s` how long ago it was last written.
+    `reported_w` and `reported_ms` are the last telemetry handed to the link: what the headend may know.
     """
 
     asset_id: str
@@ -53,8 +54,8 @@ class Saved:
     held: Held | None = None
 
     def elapsed_s(self, now: Now, boot: str) -> float:
-        """How long ago this was saved: by the monotonic clock within one boot, else by the wall clock; never negative."""
-        passed_ms = now.mono_ms - self.mono_ms if boot == self.boot else now.utc_ms - self.time_ms
+        """How long ago this was saved: by the monotonic clock within one boot, else by the wall clock."""
+        passed_ms = now.mono_ms - self.mono_ms if boot and boot == self.boot else now.utc_ms - self.time_ms
         return max(passed_ms, 0) / 1000
 
 
@@ -102,8 +103,12 @@ def save(path: Path, saved: Saved) -> None:
     new.replace(path)
 
 
-def claim(folder: Path, asset_id: str) -> IO[bytes]:
-    """Hold the asset for this process until the returned file is closed or the process dies.
+Claimed = IO[bytes]
+"""An asset held for this process, until it is closed or the process dies."""
+
+
+def claim(folder: Path, asset_id: str) -> Claimed:
+    """Hold the asset for this process.
 
     Raises:
         BlockingIOError: another live process holds it. Two agents writing one device would fight over it.
@@ -138,8 +143,12 @@ def _saved(raw: dict[str, Any]) -> Saved:
         guard=_text(raw["guard"]),
         link=_text(raw["link"]),
         pid=_whole(raw["pid"]),
-        held=None if held is None else Held(_intent(held["intent"]), _whole(held["deadline_mono_ms"])),
+        held=None if held is None else _held(held),
     )
+
+
+def _held(raw: dict[str, Any]) -> Held:
+    return Held(_intent(raw["intent"]), _whole(raw["deadline_mono_ms"]), IntentState(_text(raw["reached"])))
 
 
 def _intent(raw: dict[str, Any]) -> Intent:

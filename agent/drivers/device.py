@@ -33,6 +33,14 @@ def new(asset: Asset) -> Device:
     return Device(power_w=0.0, soc_wh=(asset.min_soc_wh + asset.max_soc_wh) / 2)
 
 
+def in_window(asset: Asset, device: Device) -> Device:
+    """The device held to the asset's ratings and window, which may have been changed since it was saved."""
+    power_w = _clamp(device.power_w, asset.min_w, asset.max_w)
+    soc_wh = _clamp(device.soc_wh, asset.min_soc_wh, asset.max_soc_wh)
+    setpoint_w = None if device.setpoint_w is None else _clamp(device.setpoint_w, asset.min_w, asset.max_w)
+    return Device(_inside_window(asset, power_w, soc_wh), soc_wh, setpoint_w, device.unwritten_s)
+
+
 def write(asset: Asset, device: Device, setpoint_w: float | None) -> Device:
     """Take a setpoint, held to the ratings as a real inverter does; writing it again restarts the dead-man timer."""
     held = None if setpoint_w is None else _clamp(setpoint_w, asset.min_w, asset.max_w)
@@ -58,9 +66,7 @@ def step(asset: Asset, device: Device, natural_w: float, dt_s: float) -> Device:
     reach_w = asset.ramp_w_per_s * dt_s
     wanted_w = target_w(asset, setpoint_w, natural_w)
     power_w = _clamp(_clamp(wanted_w, device.power_w - reach_w, device.power_w + reach_w), asset.min_w, asset.max_w)
-    if asset.kind is not Kind.BATTERY:
-        return Device(power_w, device.soc_wh, setpoint_w, unwritten_s)
-    moved_wh = soc_change_wh(power_w, asset.efficiency, dt_s)
+    moved_wh = soc_change_wh(power_w, asset.efficiency, dt_s) if asset.kind is Kind.BATTERY else 0.0
     soc_wh = _clamp(device.soc_wh + moved_wh, asset.min_soc_wh, asset.max_soc_wh)
     return Device(_inside_window(asset, power_w, soc_wh), soc_wh, setpoint_w, unwritten_s)
 
@@ -98,6 +104,8 @@ def available_w(asset: Asset, device: Device, natural_w: float) -> tuple[float, 
 
 
 def _inside_window(asset: Asset, power_w: float, soc_wh: float) -> float:
+    if asset.kind is not Kind.BATTERY:
+        return power_w
     empty = soc_wh <= asset.min_soc_wh and power_w > 0
     full = soc_wh >= asset.max_soc_wh and power_w < 0
     return 0.0 if empty or full else power_w

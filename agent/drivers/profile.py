@@ -1,7 +1,8 @@
 """What solar plants and loads do when nobody asks anything of them: pure functions of the time, seeded per asset.
 
-Pure, so that a restarted agent continues the very curve that the last one drew. The simulated sun never sets but wanders
-between mid-morning and mid-afternoon: a demonstration at night would otherwise show a plant that can do nothing.
+Pure, so that a restarted agent continues the very curve that the last one drew. The simulated sun never sets but
+wanders between mid-morning and mid-afternoon: a demonstration at night would otherwise show a plant that can do
+nothing.
 """
 
 from __future__ import annotations

@@ -1,0 +1,150 @@
+"""`derms agent` and `derms launch`. The fleet's file is read here, once, and never in a child."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from daemon import logs
+from daemon.config import Address
+
+if TYPE_CHECKING:
+    from agent.edge import Spec
+    from agent.launcher import Status
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+def _address(_: click.Context, __: click.Parameter, text: str) -> Address:
+    try:
+        return Address(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of everything that starts an agent."""
+    options = (
+        click.option(
+            "--assets",
+            type=_FILE,
+            envvar="ASSETS_PATH",
+            default=Path("assets.yaml"),
+            show_default=True,
+            show_envvar=True,
+            help="The fleet's file.",
+        ),
+        click.option(
+            "--headend",
+            metavar="HOST:PORT",
+            callback=_address,
+            envvar="HEADEND_GRPC",
+            default="127.0.0.1:7450",
+            show_default=True,
+            show_envvar=True,
+            help="Where the headend takes agents.",
+        ),
+        click.option("--pki", type=_FOLDER, required=True, help="The folder that `derms pki init` made."),
+        click.option(
+            "--state",
+            type=_FOLDER,
+            help="Where each asset's state is kept; without it a simulated device starts afresh.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+_ID = click.option(
+    "--id", "agent_id", metavar="ID", required=True, help="The id of an asset, or of a site for all of it."
+)
+
+
+@click.group()
+def agent() -> None:
+    """One edge agent: it drives an asset or a site, dials the headend, and listens nowhere."""
+
+
+@agent.command()
+@_ID
+@_common
+def run(agent_id: str, assets: Path, headend: Address, pki: Path, state: Path | None) -> None:
+    """Drive the asset or site ID until SIGTERM or Ctrl-C. It dials a lost headend again; the loop goes on."""
+    from agent import edge
+    from daemon.run import run as run_daemon
+
+    logs.configure()
+    spec = _spec(agent_id, assets, headend, pki, state)
+    edge.check(spec)
+    run_daemon(lambda stop: edge.run(spec, stop))
+
+
+@agent.command()
+@_ID
+@_common
+def check(agent_id: str, assets: Path, headend: Address, pki: Path, state: Path | None) -> None:
+    """Say whether `run` with the same options could start. Dials nobody."""
+    from agent import edge
+
+    spec = _spec(agent_id, assets, headend, pki, state)
+    edge.check(spec)
+    click.echo(f"agent {agent_id}: {len(spec.assets)} assets, certificate fine, headend {headend} (not dialled)")
+
+
+@click.command()
+@_common
+@click.option("--json", "as_json", is_flag=True, help="Each status line as a JSON object.")
+def launch(assets: Path, headend: Address, pki: Path, state: Path | None, as_json: bool) -> None:
+    """Run one agent process per asset of the fleet; restart what dies; end them all on SIGTERM or Ctrl-C.
+
+    When the launcher itself is killed, its agents end by themselves.
+    """
+    from agent.edge import check_all
+    from agent.launcher import Launcher
+    from daemon.run import run as run_daemon
+    from dermscore.assets import load_file
+
+    logs.configure()
+    fleet = load_file(assets)
+    specs = [_member(asset_id, fleet.assets[asset_id], headend, pki, state) for asset_id in fleet.assets]
+    check_all(specs)
+    say = _Progress(as_json)
+    run_daemon(Launcher(specs, say).run)
+
+
+def _member(asset_id: str, asset: Any, headend: Address, pki: Path, state: Path | None) -> Spec:
+    from agent.edge import Spec
+
+    return Spec(asset_id, (asset,), str(headend), pki, state)
+
+
+def _spec(agent_id: str, assets: Path, headend: Address, pki: Path, state: Path | None) -> Spec:
+    from agent.edge import Spec, assets_of
+    from dermscore.assets import load_file
+
+    return Spec(agent_id, assets_of(load_file(assets), agent_id), str(headend), pki, state)
+
+
+class _Progress:
+    """Prints how many live: every tenth while they start, then every change. Owner: the launcher's loop."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._complete = False
+
+    def __call__(self, status: Status) -> None:
+        full = status.alive == status.wanted
+        step = max(status.wanted // 10, 1)
+        if not (full or self._complete or status.alive % step == 0):
+            return
+        self._complete = self._complete or full
+        if self._as_json:
+            click.echo(json.dumps({"started": status.alive, "of": status.wanted, "restarts": status.restarts}))
+        else:
+            click.echo(f"{status.alive}/{status.wanted} started")

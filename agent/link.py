@@ -1,0 +1,199 @@
+"""The agent's stream to the headend: it dials, registers, tells and hears, and comes back when the stream breaks.
+
+The loops know nothing of it but `receive` and `link`: whatever happens here, they tick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+from agent.drivers import Clock
+from agent.loop import AssetLoop
+from agent.reports import Reports
+from daemon import logs
+from daemon.version import software
+from dermscore.errors import BadInput, DermsError, Problem
+from dermscore.guard import offset_ms
+from dermscore.model import Now
+from wire import convert, dial
+from wire.convert import AssetEvent, Claim, Report
+from wire.dial import Ended, Session, Why
+from wire.identity import TlsFiles
+from wire.v1.agent_link_pb2 import AgentMessage, HeadendMessage, Heartbeat, Registered, Telemetry
+
+log = logs.get(__name__)
+
+TELEMETRY_S = 4.0
+# After a refusal somebody has to change something, so there is no hurry; the jitter keeps a refused fleet apart.
+REFUSED_S = 30.0
+_TELEMETRY = "telemetry"
+
+AgentSession = Session[HeadendMessage, AgentMessage, AgentMessage]
+
+
+class Link:
+    """One agent's link. Owner of every field: the agent's event loop."""
+
+    def __init__(
+        self,
+        agent_id: str,
+        loops: Sequence[AssetLoop],
+        reports: Reports,
+        address: str,
+        files: TlsFiles,
+        clock: Clock,
+        *,
+        telemetry_s: float = TELEMETRY_S,
+        refused_s: float = REFUSED_S,
+    ) -> None:
+        self._agent_id = agent_id
+        self._loops = {loop.asset.id: loop for loop in loops}
+        self._ids = tuple(self._loops)
+        self._index = {asset_id: number for number, asset_id in enumerate(self._ids)}
+        self._reports = reports
+        self._address, self._files, self._clock = address, files, clock
+        self._telemetry_s, self._refused_s = telemetry_s, refused_s
+        self._rng = random.Random()
+        self._phase_s = random.Random(agent_id).uniform(0, telemetry_s)
+        self._session: AgentSession | None = None
+        self._registered = asyncio.Event()
+        self._headend: tuple[int, Now] | None = None  # the headend's UTC ms, and our clocks when it came
+        self._seq = 0
+        self._leaving = False
+
+    @property
+    def up(self) -> bool:
+        """Whether a session is up and registered."""
+        return self._registered.is_set()
+
+    async def run(self) -> None:
+        """Hold a session, and another, until `leave` or cancellation."""
+        await dial.persist(self._talk, rng=self._rng, note=self._note)
+
+    def leave(self) -> bool:
+        """Say what is queued and end the session in good order. False where there is none to end."""
+        self._leaving = True
+        if self._session is None:
+            return False
+        self._session.outgoing.close()
+        return True
+
+    # One session
+
+    async def _talk(self) -> Ended:
+        try:
+            ended = await self._session_once()
+        except DermsError as error:  # certificates that went away, an address that is none
+            ended = Ended(Why.LOST, str(error))
+        except Exception as error:
+            log.exception("the link failed", agent=self._agent_id)
+            ended = Ended(Why.LOST, f"a fault of ours: {error}")  # the loops must not fall with it
+        if ended.why is Why.REFUSED and not self._leaving:
+            await self._wait_out(ended)
+        return Ended(Why.CLOSED) if self._leaving else ended
+
+    async def _session_once(self) -> Ended:
+        async with dial.channel(self._address, self._files) as channel:
+            session: AgentSession = Session(
+                dial.open_stream(channel, dial.AGENT_LINK), beat=self._beat, seal=self._seal
+            )
+            session.outgoing.put(AgentMessage(register=convert.register(self._claim())))
+            self._session = session
+            try:
+                return await self._hold(session)
+            finally:
+                self._down()
+
+    async def _hold(self, session: AgentSession) -> Ended:
+        async with asyncio.TaskGroup() as group:
+            telling = group.create_task(self._tell(session))
+            ended = await session.run(self._hear)
+            telling.cancel()
+        return ended
+
+    def _down(self) -> None:
+        self._session = None
+        self._headend = None
+        self._reports.detach()
+        if self._registered.is_set():
+            self._registered.clear()
+            for loop in self._loops.values():
+                loop.link(False)
+
+    async def _wait_out(self, ended: Ended) -> None:
+        wait_s = self._rng.uniform(self._refused_s, 1.5 * self._refused_s)
+        log.error("refused by the headend", agent=self._agent_id, why=ended.detail, retry_in_s=round(wait_s, 1))
+        await asyncio.sleep(wait_s)
+
+    def _note(self, ended: Ended, wait_s: float) -> None:
+        if ended.why is not Why.REFUSED:
+            where = {"agent": self._agent_id, "headend": self._address}
+            log.warning("link down", why=str(ended), redial_in_s=round(wait_s, 2), **where)
+
+    # Up
+
+    def _claim(self) -> Claim:
+        held = {asset_id: loop.seen for asset_id, loop in self._loops.items() if loop.seen[1]}
+        return Claim(self._ids, software(), held)
+
+    def _beat(self, number: int) -> AgentMessage:
+        return AgentMessage(heartbeat=Heartbeat(number=number, sent_ms=self._clock().utc_ms))
+
+    def _seal(self, message: AgentMessage) -> AgentMessage:
+        """Telemetry gets its number when it is written: what a newer one replaced in its slot leaves no gap."""
+        if message.WhichOneof("body") == "telemetry":
+            self._seq += 1
+            message.telemetry.seq = self._seq
+        return message
+
+    async def _tell(self, session: AgentSession) -> None:
+        """Telemetry at once, then at this agent's own phase of the period: a fleet must not report in chorus."""
+        await self._registered.wait()
+        while True:
+            columns = self._columns()
+            if columns.assets:
+                session.outgoing.offer(_TELEMETRY, AgentMessage(telemetry=columns))
+            now_s = self._clock().mono_ms / 1000
+            await asyncio.sleep(self._telemetry_s - (now_s - self._phase_s) % self._telemetry_s)
+
+    def _columns(self) -> Telemetry:
+        readings = [reading for loop in self._loops.values() if (reading := loop.tell()) is not None]
+        return convert.telemetry_columns(readings, self._index, seq=0)
+
+    def _say(self, said: Report | AssetEvent) -> bool:
+        if self._session is None:
+            return False
+        if isinstance(said, Report):
+            return self._session.outgoing.put(AgentMessage(outcome=convert.outcome(said, self._index)))
+        return self._session.outgoing.put(AgentMessage(event=convert.event(said, self._index)))
+
+    # Down
+
+    async def _hear(self, message: HeadendMessage) -> None:
+        """Raises BadInput: the headend said what makes no sense, and the session ends."""
+        body = message.WhichOneof("body")
+        if body == "registered":
+            self._on_registered(message.registered)
+        elif body == "heartbeat":
+            self._headend = (message.heartbeat.sent_ms, self._clock())
+        elif body == "setpoint":
+            self._on_setpoint(message)
+
+    def _on_registered(self, registered: Registered) -> None:
+        if self._registered.is_set():
+            raise BadInput([Problem("Registered", "", "came twice on one stream")])
+        self._headend = (registered.headend_time_ms, self._clock())
+        self._registered.set()
+        for loop in self._loops.values():
+            loop.link(True)
+        self._reports.attach(self._say)
+        log.info("registered", agent=self._agent_id, assets=len(self._ids), session=registered.session_id)
+
+    def _on_setpoint(self, message: HeadendMessage) -> None:
+        intent = convert.intent(message.setpoint, self._ids)
+        if self._headend is None:
+            raise BadInput([Problem("Setpoint", "", "came before Registered, so its end cannot be told")])
+        sent_ms, heard = self._headend
+        self._loops[intent.asset_id].receive(intent, offset_ms(sent_ms, heard, self._clock()))
