@@ -7,7 +7,6 @@ import shutil
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.resources import as_file
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -97,12 +96,11 @@ class Plant:
         """
         if folder.exists() and any(folder.iterdir()):
             raise FileExistsError(f"{folder} is not empty: name a new or an empty folder with --dir")
-        with as_file(packaged("assets.yaml")) as usual:
-            source = assets_file or usual
-            fleet = assets.load_file(source)
-            for name in ("logs", "agents"):
-                (folder / name).mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, folder / "assets.yaml")
+        source = assets_file or packaged("assets.yaml")
+        fleet = assets.load_file(source)
+        for name in ("logs", "agents"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / "assets.yaml")
         return cls(folder, Ports.choose(), fleet)
 
     @property
