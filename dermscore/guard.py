@@ -114,14 +114,19 @@ class Fallback:
         With `node_ramp_w_per_s` the asset gets the part of the node's ramp limit that its rating is of the `node` (all
         the assets that share the limit, itself among them), so that however they fall together the node keeps its
         limit.
+
+        Raises:
+            ValueError: the node's ramp is not above 0.
         """
         digest = sha256(f"{seed}:{asset.id}".encode()).digest()
         delay_ms = int.from_bytes(digest[:8], "big") * stagger_ms >> 64
         own = _rating_w(asset) / FALLBACK_S
-        if node_ramp_w_per_s is not None:
-            total_w = sum(_rating_w(member) for member in node)
-            own = min(own, node_ramp_w_per_s * _rating_w(asset) / total_w)
-        return cls(delay_ms, own)
+        if node_ramp_w_per_s is None:
+            return cls(delay_ms, own)
+        if not node_ramp_w_per_s > 0:
+            raise ValueError(f"a node's fallback ramp of {node_ramp_w_per_s} W/s would never end: it must be above 0")
+        total_w = sum(_rating_w(member) for member in node) or 1.0
+        return cls(delay_ms, min(own, node_ramp_w_per_s * _rating_w(asset) / total_w))
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What the assets below `path` can do: bounds by asset id in tree order, who is left out, and the sum at the node."""
+    """What the assets below `path` can do: bounds by asset id in tree order, who is left out, their sum."""
 
     path: str
     bounds: Mapping[str, Bounds]
