@@ -90,7 +90,7 @@ def peer(context: SecureContext, *roles: Role) -> Identity:
         raise Refused("no client certificate was presented; mutual TLS is required")
     who = of_certificate(x509.load_pem_x509_certificate(presented[0]))
     if roles and who.role not in roles:
-        raise Refused(f"{who.urn} is not a {' or a '.join(roles)}, and nobody else is served here")
+        raise Refused(f"{who.urn} has no business here: this is for the role {' or '.join(roles)}")
     return who
 
 

@@ -254,7 +254,9 @@ def _write(path: Path, content: bytes, mode: int) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
+            file.flush()
             os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
         Path(fresh).replace(path)
     except BaseException:
         Path(fresh).unlink(missing_ok=True)

@@ -31,6 +31,7 @@ SILENCE_S = 15.0
 FIRST_MESSAGE_S = 10.0
 _FAREWELL_S = 2.0
 _LATE_S = 1.0
+_CANCELLATION_S = 0.1
 
 
 class Stream(Protocol[In_co, Out_contra]):
@@ -65,6 +66,9 @@ class Ended:
 
     def __str__(self) -> str:
         return f"{self.why}: {self.detail}" if self.detail else str(self.why)
+
+
+_CUT_OFF = Ended(Why.LOST, "the stream was cut off")
 
 
 class Silence:
@@ -144,12 +148,14 @@ class Session(Generic[In, Item, Out]):
         self.outgoing: Outgoing[Item | _Beat] = Outgoing(queue)
         self.ended: Ended | None = None
         self._stream: Any = stream
+        self._dialled = hasattr(stream, "done_writing")  # ours is the client's end
         self._beat, self._seal = beat, seal
         self._beat_s, self._silence_s = beat_s, silence_s
         self._not_after_ms, self._utc_ms = not_after_ms, utc_ms
         self._over = asyncio.Event()
         self._beats = 0
         self._leaving = False
+        self._hearing = False
         self._writing_since_s: float | None = None
 
     def end(self, why: Why, detail: str = "") -> None:
@@ -169,6 +175,8 @@ class Session(Generic[In, Item, Out]):
                 message: Any = await self._stream.read()
         except TimeoutError:
             raise Refused(f"no first message within {within_s:g} s") from None
+        except grpc.RpcError as error:
+            raise Refused(str(Ended(*_ended_by_peer(error)))) from None
         if message is grpc.aio.EOF:
             raise Refused("the stream ended before its first message")
         return message  # type: ignore[no-any-return]
@@ -185,9 +193,9 @@ class Session(Generic[In, Item, Out]):
                 for task in tasks:
                     task.cancel()
         finally:
-            self.end(Why.LOST, "the stream was cut off")  # only where nothing else has ended it
+            self.end(_CUT_OFF.why, _CUT_OFF.detail)  # stands only where nothing else has ended it
             self.outgoing.close()
-            if hasattr(self._stream, "done_writing"):
+            if self._dialled:
                 self._stream.cancel()
         assert self.ended is not None
         return self.ended
@@ -196,15 +204,23 @@ class Session(Generic[In, Item, Out]):
         try:
             while (message := await self._stream.read()) is not grpc.aio.EOF:
                 silence.heard(_mono_s())
+                self._hearing = True
                 await hear(message)
-                silence.heard(_mono_s())  # the time that we took ourselves is not the peer's silence
-            self.end(Why.CLOSED if self._leaving else Why.LEFT)
+                self._hearing = False
+                silence.heard(_mono_s())
+            await self._last_word()
         except BadInput as bad:
             self.end(Why.BAD_MESSAGE, str(bad))
         except Refused as refused:
             self.end(Why.REFUSED, refused.reason)
         except grpc.RpcError as error:
             self._broken(error)
+
+    async def _last_word(self) -> None:
+        """The peer says no more. To a server a broken connection looks the same at first; the cancellation follows."""
+        if not self._dialled:
+            await asyncio.sleep(_CANCELLATION_S)
+        self.end(Why.CLOSED if self._leaving else Why.LEFT)
 
     async def _write(self) -> None:
         try:
@@ -223,7 +239,7 @@ class Session(Generic[In, Item, Out]):
     async def _leave(self) -> None:
         """All is said. A client closes its half and gives the server a moment to hear it out; a server just returns."""
         self._leaving = True
-        if hasattr(self._stream, "done_writing"):
+        if self._dialled:
             await self._stream.done_writing()
             await asyncio.sleep(_FAREWELL_S)
         self.end(Why.CLOSED)
@@ -237,6 +253,8 @@ class Session(Generic[In, Item, Out]):
             now_s = _mono_s()
             if now_s - due_s > _LATE_S:
                 silence.forgive(now_s - due_s)
+            if self._hearing:
+                silence.heard(now_s)  # it may have said more; we are busy with what it said before
             if self._writing_since_s is not None and now_s - self._writing_since_s >= self._silence_s:
                 self.end(Why.STALLED, f"the peer took nothing for {self._silence_s:g} s")
             if silence.expired(now_s):
