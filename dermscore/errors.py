@@ -7,8 +7,12 @@ start.
 
 from __future__ import annotations
 
+import difflib
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+_MANY = 500  # comparing with more is slow, and helps nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,13 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.where}: {self.path}" if self.path else self.where
         return f"{place}: {self.what}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message: `; did you mean 'x'?` for the known word nearest to `word`, empty where none is near."""
+    by_lower = {name.lower(): name for name in itertools.islice(known, _MANY)}
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return f"; did you mean '{by_lower[near[0]]}'?" if near else ""
 
 
 class DermsError(Exception):

@@ -6,12 +6,17 @@ energy in watt-hours; percent 0..100; times UTC milliseconds of the source. Noth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from typing import Final
 
 from dermscore.quality import Quality
+
+_PATH_LENGTH: Final = 200
+_SEGMENT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 class Kind(StrEnum):
@@ -164,6 +169,20 @@ def ancestry(path: str) -> Iterator[str]:
     parts = path.split("/")
     for end in range(1, len(parts) + 1):
         yield "/".join(parts[:end])
+
+
+def covers(path: str, other: str) -> bool:
+    """Whether `other` is `path` or lies below it: `feeder/F1` covers `feeder/F1/site/S1`, never `feeder/F12`."""
+    return not path or other == path or other.startswith(f"{path}/")
+
+
+def path_problem(path: str) -> str | None:
+    """What is wrong with the way a path is written; None where it is well made."""
+    if len(path) > _PATH_LENGTH:
+        return f"a path has at most {_PATH_LENGTH} characters"
+    if all(_SEGMENT.fullmatch(segment) for segment in path.split("/")):
+        return None
+    return f"'{path}' is not a path; write names joined by '/', of letters, digits, '_', '-' and '.', as in feeder/F12"
 
 
 def _parent(path: str) -> str:

@@ -110,7 +110,7 @@ class Scaled(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Scaling:
+class Scaling:
     """How a row's raw integers stand for SI numbers."""
 
     unit: Unit
@@ -230,9 +230,9 @@ class PointRow:
         return None if self.max_rate_per_s is None else self.max_rate_per_s * self.unit.factor
 
     @property
-    def _scaling(self) -> _Scaling:
+    def _scaling(self) -> Scaling:
         sign = -1 if self.positive_means is Positive.ABSORPTION else 1
-        return _Scaling(self.unit, self.scale, self.offset, sign, self.low, self.high)
+        return Scaling(self.unit, self.scale, self.offset, sign, self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,8 +294,8 @@ class CommandRow:
         return self._scaling.raw_range
 
     @property
-    def _scaling(self) -> _Scaling:
-        return _Scaling(self.unit, self.scale, self.offset, 1, self.low, self.high)
+    def _scaling(self) -> Scaling:
+        return Scaling(self.unit, self.scale, self.offset, 1, self.low, self.high)
 
 
 def read_points(text: str, where: str) -> tuple[PointRow, ...]:
@@ -313,9 +313,9 @@ def read_points_and_retired(text: str, where: str) -> tuple[PointRow, ...]:
     Raises:
         BadInput: with every problem of the sheet.
     """
-    from dermscore import sheets
+    from dermscore.sheets import read_points as read
 
-    return sheets.read_points(text, where)
+    return read(text, where)
 
 
 def read_commands(text: str, where: str, points: Iterable[PointRow]) -> tuple[CommandRow, ...]:
@@ -333,6 +333,6 @@ def read_commands_and_retired(text: str, where: str, points: Iterable[PointRow])
     Raises:
         BadInput: with every problem of the sheet and of its links to `points`.
     """
-    from dermscore import sheets
+    from dermscore.sheets import read_commands as read
 
-    return sheets.read_commands(text, where, tuple(points))
+    return read(text, where, tuple(points))
