@@ -1,0 +1,231 @@
+"""The state store: dispatches, intents with their revisions, claims, and the epoch. Synchronous; runs in one thread.
+
+Every write is one transaction. What `keep` has returned is durable: an intent is never sent before.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, RowMapping, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from dermscore.errors import DermsError, NotSetUp
+from dermscore.intent import TERMINAL, Intent, IntentState
+from headend.records import Dispatch, Draft, Kept, Mode, Placed, joined
+from headend.store import tables
+
+_LIVING = [state.value for state in IntentState if state not in TERMINAL]
+# The same words in SQLite (3.35 and later) and PostgreSQL; the row is locked until the transaction ends.
+_NEXT_REVISION = text(
+    "INSERT INTO asset_revisions (asset_id, revision) VALUES (:asset_id, 1) "
+    "ON CONFLICT (asset_id) DO UPDATE SET revision = asset_revisions.revision + 1 RETURNING revision"
+)
+_RAISE_REVISION = text(
+    "INSERT INTO asset_revisions (asset_id, revision) VALUES (:asset_id, :revision) "
+    "ON CONFLICT (asset_id) DO UPDATE SET revision = excluded.revision "
+    "WHERE asset_revisions.revision < excluded.revision"
+)
+
+
+class IdTaken(DermsError):
+    """There is a dispatch of this id already."""
+
+
+class StateStore:
+    """Reads and writes the state tables. Immutable; the engine is safe between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    # --- made once, by init
+
+    def make_identity(self, now_ms: int) -> str:
+        """Give a new store its epoch; an old one keeps its own. Returns the epoch."""
+        with self._engine.begin() as connection:
+            found = connection.execute(select(tables.identity.c.epoch)).scalar_one_or_none()
+            if found is None:
+                found = uuid.uuid4().hex
+                connection.execute(tables.identity.insert().values(id=1, epoch=found, made_ms=now_ms))
+        return str(found)
+
+    def set_claims(self, claims: Mapping[str, Iterable[str]]) -> None:
+        """Make `claims` (agent id to asset ids) the whole table."""
+        rows = [{"agent_id": agent, "asset_id": asset} for agent, assets in claims.items() for asset in sorted(assets)]
+        with self._engine.begin() as connection:
+            connection.execute(tables.claims.delete())
+            if rows:
+                connection.execute(tables.claims.insert(), rows)
+
+    # --- read at start
+
+    def epoch(self) -> str:
+        """Raises NotSetUp: the store was never given one."""
+        with self._engine.connect() as connection:
+            found = connection.execute(select(tables.identity.c.epoch)).scalar_one_or_none()
+        if found is None:
+            raise NotSetUp("the state store has no epoch; `derms headend init DIR --update` gives it one")
+        return str(found)
+
+    def claims(self) -> dict[str, frozenset[str]]:
+        """Agent id to the ids of the assets that it may speak for."""
+        found: dict[str, set[str]] = defaultdict(set)
+        with self._engine.connect() as connection:
+            for row in connection.execute(select(tables.claims.c.agent_id, tables.claims.c.asset_id)):
+                found[row.agent_id].add(row.asset_id)
+        return {agent: frozenset(assets) for agent, assets in found.items()}
+
+    def alive(self) -> list[Kept]:
+        """Every dispatch that is not over, or has an intent that is not, oldest first."""
+        living = select(tables.intents.c.dispatch_id).where(tables.intents.c.state.in_(_LIVING))
+        wanted = tables.dispatches.c.state.in_(_LIVING) | tables.dispatches.c.id.in_(living)
+        return self._kept(select(tables.dispatches).where(wanted).order_by(tables.dispatches.c.submitted_ms))
+
+    # --- dispatches
+
+    def keep(self, dispatch: Dispatch, drafts: Sequence[Draft]) -> tuple[Placed, ...]:
+        """Store a dispatch and its intents in one transaction, which gives each intent its revision.
+
+        Raises:
+            IdTaken: there is a dispatch of this id already; nothing was stored.
+        """
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(tables.dispatches.insert().values(_dispatch_row(dispatch)))
+                epoch = connection.execute(select(tables.identity.c.epoch)).scalar_one()
+                placed = {each.asset_id: _placed(connection, epoch, dispatch, each) for each in _in_lock_order(drafts)}
+                if placed:
+                    connection.execute(tables.intents.insert(), [_intent_row(one) for one in placed.values()])
+        except IntegrityError as error:
+            if self.find(dispatch.id) is None:
+                raise
+            raise IdTaken(f"there is a dispatch {dispatch.id} already") from error
+        return tuple(placed[draft.asset_id] for draft in drafts)
+
+    def record(self, dispatches: Iterable[Dispatch], intents: Iterable[Placed]) -> None:
+        """Store how far dispatches and intents have come."""
+        with self._engine.begin() as connection:
+            for dispatch in dispatches:
+                where = tables.dispatches.c.id == dispatch.id
+                connection.execute(update(tables.dispatches).where(where).values(_progress_of(dispatch)))
+            for placed in intents:
+                key = (tables.intents.c.asset_id == placed.asset_id) & (
+                    tables.intents.c.revision == placed.intent.revision
+                )
+                connection.execute(update(tables.intents).where(key).values(_progress_of_intent(placed)))
+
+    def find(self, dispatch_id: str) -> Kept | None:
+        """A dispatch of any age, by its id."""
+        found = self._kept(select(tables.dispatches).where(tables.dispatches.c.id == dispatch_id))
+        return found[0] if found else None
+
+    def newest(self, limit: int) -> list[Kept]:
+        """The newest dispatches, newest first, refused ones too."""
+        return self._kept(
+            select(tables.dispatches)
+            .order_by(tables.dispatches.c.submitted_ms.desc(), tables.dispatches.c.id)
+            .limit(limit)
+        )
+
+    def of_principal(self, principal: str, since_ms: int) -> list[Kept]:
+        """The dispatches of a principal that are not over, or changed since `since_ms`, oldest first."""
+        lately = tables.dispatches.c.state.in_(_LIVING) | (tables.dispatches.c.updated_ms >= since_ms)
+        return self._kept(
+            select(tables.dispatches)
+            .where((tables.dispatches.c.principal == principal) & lately)
+            .order_by(tables.dispatches.c.submitted_ms)
+        )
+
+    def raise_revision(self, asset_id: str, revision: int) -> None:
+        """An agent holds a newer revision than this store ever gave (it was restored): count on from there."""
+        with self._engine.begin() as connection:
+            connection.execute(_RAISE_REVISION, {"asset_id": asset_id, "revision": revision})
+
+    def _kept(self, query: Any) -> list[Kept]:
+        with self._engine.connect() as connection:
+            dispatches = [_dispatch(row) for row in connection.execute(query).mappings()]
+            by_dispatch: dict[str, list[Placed]] = defaultdict(list)
+            ids = [dispatch.id for dispatch in dispatches]
+            for start in range(0, len(ids), 500):  # below any limit on bound parameters
+                some = tables.intents.c.dispatch_id.in_(ids[start : start + 500])
+                ordered = select(tables.intents).where(some).order_by(tables.intents.c.asset_id)
+                for row in connection.execute(ordered).mappings():
+                    by_dispatch[row["dispatch_id"]].append(_read_placed(row))
+        return [Kept(dispatch, tuple(by_dispatch[dispatch.id])) for dispatch in dispatches]
+
+
+def _in_lock_order(drafts: Iterable[Draft]) -> list[Draft]:
+    """By asset id: two headends that lock the same rows in the same order cannot deadlock."""
+    return sorted(drafts, key=lambda draft: draft.asset_id)
+
+
+def _placed(connection: Connection, epoch: str, dispatch: Dispatch, draft: Draft) -> Placed:
+    revision = connection.execute(_NEXT_REVISION, {"asset_id": draft.asset_id}).scalar_one()
+    intent = Intent(
+        asset_id=draft.asset_id,
+        epoch=epoch,
+        revision=revision,
+        dispatch_id=dispatch.id,
+        setpoint_w=draft.setpoint_w,
+        reversion_w=draft.reversion_w,
+        issued_ms=dispatch.submitted_ms,
+        expires_ms=dispatch.expires_ms,
+        program=dispatch.program,
+        primacy=dispatch.primacy,
+    )
+    return Placed(intent, draft.raw_w, draft.clamped, draft.cause, IntentState.SUBMITTED)
+
+
+# --- rows and records ------------------------------------------------------------------------------------------------
+
+
+def _dispatch_row(dispatch: Dispatch) -> dict[str, Any]:
+    row = {name: getattr(dispatch, name) for name in Dispatch.__slots__}
+    return row | {"mode": dispatch.mode.value, "state": dispatch.state.value, "causes": joined(dispatch.causes)}
+
+
+def _dispatch(row: RowMapping) -> Dispatch:
+    fields = dict(row)
+    fields["mode"], fields["state"] = Mode(row["mode"]), IntentState(row["state"])
+    fields["causes"] = tuple(row["causes"].split("\n")) if row["causes"] else ()
+    return Dispatch(**fields)
+
+
+def _progress_of(dispatch: Dispatch) -> dict[str, Any]:
+    row = _dispatch_row(dispatch)
+    return {name: row[name] for name in ("state", "reason", "placed_w", "shortfall_w", "causes", "updated_ms")}
+
+
+def _intent_row(placed: Placed) -> dict[str, Any]:
+    row = {name: getattr(placed.intent, name) for name in Intent.__slots__}
+    return row | {"raw_w": placed.raw_w, "clamped": placed.clamped, "cause": placed.cause} | _progress_of_intent(placed)
+
+
+def _progress_of_intent(placed: Placed) -> dict[str, Any]:
+    return {
+        "state": placed.state.value,
+        "reason": placed.reason,
+        "acked_ms": placed.acked_ms,
+        "acked_state": None if placed.acked_state is None else placed.acked_state.value,
+        "power_w": placed.power_w,
+    }
+
+
+def _read_placed(row: RowMapping) -> Placed:
+    return Placed(
+        intent=Intent(**{name: row[name] for name in Intent.__slots__}),
+        raw_w=row["raw_w"],
+        clamped=row["clamped"],
+        cause=row["cause"],
+        state=IntentState(row["state"]),
+        reason=row["reason"],
+        acked_ms=row["acked_ms"],
+        acked_state=None if row["acked_state"] is None else IntentState(row["acked_state"]),
+        power_w=row["power_w"],
+    )
