@@ -10,7 +10,8 @@ run as a script it takes one JSON command a line on stdin and writes JSON lines 
 
 What it takes to use the library well: `ChannelRetry.reconnectDelay` is 0 and must be set; every handler object must be
 kept alive by the caller; `Process` gets `HeaderInfo` and a list of indexed values; a command's own status is in
-`to_list()`, while `summary` is SUCCESS even for a refused control; a scan ends with `OnTaskComplete` of a USER_TASK.
+`to_list()`, while `summary` is SUCCESS even for a refused control; a scan ends with `OnTaskComplete` of a USER_TASK, at
+once and with FAILURE_NO_COMMS where the channel is not open.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import json
 import os
 import queue
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -208,20 +210,29 @@ def _run(host: str, port: int, outstation: int, master: int) -> None:
 
 
 def _obey(library: Any, stack: Any, readings: Any, done: queue.Queue[str], command: dict[str, Any]) -> None:
-    while not done.empty():
-        done.get()
+    if command["do"] == "operate":
+        _operate(library, stack, command)
+        return
+    until = time.monotonic() + 9
+    while True:
+        _start(library, stack, readings, command)
+        result = done.get(timeout=9)
+        # What is asked before the channel is open fails at once, and is not queued by the library.
+        if result != "FAILURE_NO_COMMS" or time.monotonic() > until:
+            break
+        time.sleep(0.02)
+    _say(**{"is": "done"}, result=result)
+
+
+def _start(library: Any, stack: Any, readings: Any, command: dict[str, Any]) -> None:
     if command["do"] == "scan":
         wanted = [number in command["classes"] for number in range(4)]
         stack.ScanClasses(library.ClassField(*wanted), readings)
     elif command["do"] == "read":
         which = library.GroupVariationID(command["group"], command["variation"])
         stack.ScanRange(which, command["start"], command["stop"], readings)
-    elif command["do"] == "operate":
-        _operate(library, stack, command)
-        return
     elif command["do"] == "restart":
         stack.Restart(library.RestartType.COLD, lambda result: None)
-    _say(**{"is": "done"}, result=done.get(timeout=9))
 
 
 def _operate(library: Any, stack: Any, command: dict[str, Any]) -> None:

@@ -56,8 +56,9 @@ async def test_every_value_flag_and_time_is_read_right(face: Dnp3Face, dial: Dia
     async with dial(face.port) as scada:
         await scada.integrity()
         face.show([update for update, _ in SHOWN])
-        events = await scada.wait_for(lambda told: told.type == "BI" and told.index == 2)
+        told = await scada.wait_for(lambda told: told.event and told.type == "BI" and told.index == 2)
         static = latest(await scada.integrity())
+    events = [each for each in told if each.event]
     for update, (kind, index, value, flags) in SHOWN:
         assert static[kind, index] == Told(kind, index, value, flags, None)
         if kind in ("AI", "BI"):
