@@ -10,19 +10,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from dermscore.errors import Problem, did_you_mean
-from dermscore.points import INT32, CommandRow, Mode, OnMasterLoss, PointRow, Scaling
+from dermscore.points import INT32, CommandRow, Mode, OnIsolate, OnMasterLoss, PointRow, Scaling
 from dermscore.quantities import MEANINGS, Dimension, PointKind, PointType, Quantity, Unit
 
 Fault = tuple[str, str]
 Values = Mapping[str, Any]
 
 _AGEING: Final = ("stale_after_s", "min_members", "min_coverage_pct")
-_ANALOG: Final = ("scale", "offset", "deadband", "low", "high", "max_rate_per_s")
 _OF_TARGETS: Final = ("scale", "low", "high", "hold", "on_master_loss", "on_isolate")
-_NOT_OF_RELEASES: Final = (
-    *("scale", "offset", "low", "high", "max_step_w"),
-    *("hold", "on_master_loss", "master_timeout_s", "on_isolate"),
-)
+# Columns that say nothing in some rows. They may be empty there, or hold the value that changes nothing.
+_NOTHING_OF_BINARIES: Final[Values] = {
+    "scale": 1.0,
+    "offset": 0.0,
+    "deadband": 0.0,
+    "low": None,
+    "high": None,
+    "max_rate_per_s": None,
+}
+_NOTHING_OF_RELEASES: Final[Values] = {
+    "unit": Unit.STATE,
+    "scale": 1.0,
+    "offset": 0.0,
+    "low": None,
+    "high": None,
+    "max_step_w": None,
+    "hold": None,
+    "on_master_loss": OnMasterLoss.HOLD,
+    "master_timeout_s": None,
+    "on_isolate": OnIsolate.HOLD_UNTIL_EXPIRY,
+}
 
 
 def of_point(row: Values) -> Iterator[Fault]:
@@ -35,7 +51,7 @@ def of_point(row: Values) -> Iterator[Fault]:
     else:
         yield from (_must_be_given(column, row["quantity"]) for column in _AGEING if row[column] is None)
     if row["type"] is PointType.BI:
-        yield from (_must_be_empty(column, "it is for analogs") for column in _ANALOG if row[column] is not None)
+        yield from _nothing(row, _NOTHING_OF_BINARIES, "a binary")
     elif row["scale"] is None:
         yield _must_be_given("scale", "an analog")
     else:
@@ -84,7 +100,7 @@ def _fits(bound: float | None, scale: float, offset: float) -> bool:
 
 def of_command(row: Values, cells: Mapping[str, str]) -> Iterator[Fault]:
     """What is wrong with one row of commands.csv. `cells` are the texts that the values were read from."""
-    return _of_target(row, cells) if row["mode"] is Mode.TARGET else _of_release(row, cells)
+    return _of_target(row, cells) if row["mode"] is Mode.TARGET else _of_release(row)
 
 
 def _of_target(row: Values, cells: Mapping[str, str]) -> Iterator[Fault]:
@@ -101,12 +117,10 @@ def _of_target(row: Values, cells: Mapping[str, str]) -> Iterator[Fault]:
         yield from _range(row)
 
 
-def _of_release(row: Values, cells: Mapping[str, str]) -> Iterator[Fault]:
+def _of_release(row: Values) -> Iterator[Fault]:
     if row["type"] is not PointType.BO:
         yield "type", f"a release is of type BO, not {row['type']}"
-    if row["unit"] not in (None, Unit.STATE):
-        yield "unit", "a release has no unit; leave it empty"
-    yield from (_must_be_empty(column, "it is for targets") for column in _NOT_OF_RELEASES if cells[column])
+    yield from _nothing(row, _NOTHING_OF_RELEASES, "a release")
 
 
 def of_links(commands: Sequence[CommandRow], points: Sequence[PointRow]) -> Iterator[Problem]:
@@ -149,6 +163,12 @@ def _unserved(point: PointRow, served: Mapping[str, str], targets: Mapping[tuple
         yield Problem(point.where, "name", "it is no live command's status_point; retire it, or add the command")
     if point.quantity is Quantity.COMMAND_FEEDBACK and (point.outstation, point.path) not in targets:
         yield Problem(point.where, "path", "no live command sets a target there; retire it, or add the command")
+
+
+def _nothing(row: Values, neutral: Values, what: str) -> Iterator[Fault]:
+    for column, value in neutral.items():
+        if row[column] not in (None, value):
+            yield _must_be_empty(column, f"it says nothing of {what}")
 
 
 def _must_be_empty(column: str, why: str) -> Fault:

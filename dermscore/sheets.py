@@ -102,7 +102,7 @@ _COMMAND_DEFAULTS: Final[Values] = {
     "scale": 1.0,
     "offset": 0.0,
     "on_master_loss": OnMasterLoss.HOLD,
-    "on_isolate": OnIsolate.RELEASE,
+    "on_isolate": OnIsolate.HOLD_UNTIL_EXPIRY,
     "retired": False,
     "comment": "",
 }

@@ -1,0 +1,93 @@
+"""From the two policy files to a `Policy`. Loads pydantic: import it inside a function."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from dermscore.errors import BadInput, Problem
+from dermscore.policy import Policy, Program, Rule
+from dermscore.policy.schema import AccessFile, DispatchFile, RuleEntry
+from dermscore.yamlfile import Document, parse
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def policy(access: Document, dispatch: Document) -> Policy:
+    """See `dermscore.policy.load`."""
+    problems: list[Problem] = []
+    access_file = _parsed(AccessFile, access, problems)
+    dispatch_file = _parsed(DispatchFile, dispatch, problems)
+    problems += _access_problems(access_file, access) if access_file else ()
+    problems += _dispatch_problems(dispatch_file, dispatch) if dispatch_file else ()
+    if problems or access_file is None or dispatch_file is None:
+        raise BadInput(problems)
+    return _policy(access_file, dispatch_file)
+
+
+def _parsed(model: type[Model], document: Document, problems: list[Problem]) -> Model | None:
+    try:
+        return parse(model, document)
+    except BadInput as bad:
+        problems += bad.problems
+        return None
+
+
+def _access_problems(file: AccessFile, document: Document) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for number, principal in enumerate(file.principals):
+        if principal.id in first:
+            what = f"principals[{first[principal.id]}] has this id already; give it all its roles there"
+            yield document.problem(("principals", number, "id"), what)
+        first.setdefault(principal.id, number)
+
+
+def _dispatch_problems(file: DispatchFile, document: Document) -> Iterator[Problem]:
+    if "default" not in file.programs:
+        what = "the programme 'default' is missing; assets that name no programme belong to it"
+        yield document.problem(("programs",), what)
+
+
+def _policy(access: AccessFile, dispatch: DispatchFile) -> Policy:
+    return Policy(
+        members={entry.id: frozenset(role.value for role in entry.roles) for entry in access.principals},
+        areas={entry.id: tuple(entry.areas) for entry in access.principals},
+        grants=_rules("grants", access.grants),
+        forbids=_rules("forbids", access.forbids),
+        programs={
+            name: Program(name, entry.primacy, entry.max_duration_s, entry.description)
+            for name, entry in dispatch.programs.items()
+        },
+        digest=_digest(access, dispatch),
+    )
+
+
+def _rules(section: str, entries: Sequence[RuleEntry]) -> tuple[Rule, ...]:
+    return tuple(
+        Rule(
+            place=f"{section}[{number}]",
+            roles=frozenset(role.value for role in entry.roles),
+            actions=frozenset(action.value for action in entry.actions),
+            paths=tuple(entry.paths),
+            max_w=entry.max_w,
+            not_before_ms=_ms(entry.not_before),
+            not_after_ms=_ms(entry.not_after),
+            reason=entry.reason,
+        )
+        for number, entry in enumerate(entries)
+    )
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
+
+
+def _digest(access: AccessFile, dispatch: DispatchFile) -> str:
+    """Over what the files mean, defaults filled in: comments and the order of keys do not change it."""
+    meaning = {"access": access.model_dump(mode="json"), "dispatch": dispatch.model_dump(mode="json")}
+    return hashlib.sha256(json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
