@@ -20,7 +20,14 @@ from dermscore.model import Now
 from gateway.faces import FaceEvent, FaceEventKind
 from gateway.faces.dnp3.association import Association, Note
 from gateway.faces.dnp3.controls import Caller
-from gateway.faces.dnp3.core import FrameReader, LinkFrame, PrimaryFunction, link_acknowledgement, link_status
+from gateway.faces.dnp3.core import (
+    FrameReader,
+    FunctionCode,
+    LinkFrame,
+    PrimaryFunction,
+    link_acknowledgement,
+    link_status,
+)
 from gateway.faces.dnp3.outstation import Dnp3Outstation
 from gateway.faces.dnp3.screen import USER_DATA, Screen, Stranger, admit
 
@@ -120,6 +127,7 @@ class Hub:
         self._connections: dict[Connection, None] = {}  # oldest first
         self._active: dict[str, Connection] = {}  # by the master's name
         self._numbered = 0
+        self._stopping = False
         self._told_loss_ms = 0
 
     @property
@@ -145,12 +153,14 @@ class Hub:
         """
         loop = asyncio.get_running_loop()
         outstation = self._outstation
+        self._stopping = False
         self._server = await loop.create_server(lambda: Connection(self), outstation.host, outstation.port)
         self._timer = loop.call_later(_SWEEP_S, self._sweep)
         self._tell(FaceEventKind.LISTENING, None, f"listening on {outstation.host}:{self.port}")
 
     async def stop(self) -> None:
         """Stop listening and end every connection."""
+        self._stopping = True
         server, self._server = self._server, None
         if self._timer is not None:
             self._timer.cancel()
@@ -165,6 +175,9 @@ class Hub:
 
     def opened(self, connection: Connection, peer: str) -> None:
         """A peer connected: it may wait for a while, unless nothing from its address could ever be admitted."""
+        if self._stopping:
+            connection.abort()  # accepted before the listener closed, told of after
+            return
         self._numbered += 1
         connection.caller = Caller(f"{self._outstation.name}/{self._numbered}", peer)
         connection.since_ms = self._now().mono_ms
@@ -238,6 +251,8 @@ class Hub:
                 self._refuse(connection, FaceEventKind.STRANGER_REFUSED, whose.reason)
                 return
             self._stand_by(connection, self._associations[whose.master.name])
+            if connection.closed:
+                return
         elif isinstance(whose, Stranger) and not frame.is_broadcast:
             self._tell(FaceEventKind.STRANGER_REFUSED, connection, whose.reason)
             return
@@ -255,7 +270,7 @@ class Hub:
             self._tell(FaceEventKind.FUNCTION_REFUSED, connection, seen.refused)
         elif self._active.get(association.master.name) is connection:
             connection.send(association.answer(frame, seen))
-        elif frame.function in USER_DATA:
+        elif frame.function in USER_DATA and seen.function != FunctionCode.CONFIRM:
             self._activate(connection, association)
             connection.send(association.answer(frame, seen))
         else:

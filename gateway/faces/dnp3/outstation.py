@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeVar
 
@@ -104,6 +104,9 @@ class Dnp3Outstation:
 def _problems(outstation: Dnp3Outstation) -> Iterator[Problem]:
     where = f"outstation {outstation.name}"
     yield from _wrong_addresses(where, outstation)
+    for limit in fields(outstation.limits):
+        if getattr(outstation.limits, limit.name) <= 0:
+            yield Problem(where, f"limits {limit.name}", "is not above 0; nothing could be served")
     rows = outstation.rows
     for name in _repeated(row.name for row in rows):
         yield Problem(where, name, "is the name of two rows; give each row its own")

@@ -29,6 +29,8 @@ from gateway.faces.dnp3.outstation import Dnp3Output, Dnp3Outstation, Dnp3Point
 BLOCK_OCTETS = 960
 """Largest block: two fill a response fragment of 2048, so little of one is wasted when events go before."""
 
+_LEAST_BOUND = 65_536
+
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 _INT16_MIN, _INT16_MAX = -(2**15), 2**15 - 1
 _ANALOG = struct.Struct("<Bi")
@@ -210,6 +212,8 @@ class PackedImage(BlockProvider):
     def __init__(self, outstation: Dnp3Outstation) -> None:
         rows = outstation.rows
         self._tables = {g.number: Table(g, [row for row in rows if row.type is g.type]) for g in _GROUPS}
+        # One request of 2 kB can name the whole image 680 times; twice is more than any master has a use for.
+        self._most_octets = _LEAST_BOUND + 2 * sum(g.width * len(self._tables[g.number].indexes) for g in _GROUPS)
         self.by_type = {table.group.type: table for table in self._tables.values()}
 
     def read_blocks(self, headers: Sequence[ObjectHeader]) -> Sequence[bytes]:
@@ -218,7 +222,14 @@ class PackedImage(BlockProvider):
         Raises:
             UnknownObject, ParameterError: what the session answers with IIN2.1 and IIN2.2.
         """
-        return [block for header in headers for block in self._read(header)]
+        blocks: list[bytes] = []
+        left = self._most_octets
+        for block in (block for header in headers for block in self._read(header)):
+            left -= len(block)
+            if left < 0:
+                raise ParameterError("the request names the same points over and over")
+            blocks.append(block)
+        return blocks
 
     def _read(self, header: ObjectHeader) -> Iterator[bytes]:
         if header.event_class == 0:

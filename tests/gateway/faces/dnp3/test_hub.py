@@ -302,6 +302,9 @@ class TestOneActiveConnection:
             assert (await standby.answer())[:8] == bytes.fromhex("0564 05 0b 0100 0a00")
             await standby.send(frame(RESET_LINK))
             assert (await standby.answer())[:8] == bytes.fromhex("0564 05 00 0100 0a00")  # ACK
+            await standby.send(confirm(0))  # confirms nothing, and is no poll
+            await standby.send(frame(REQUEST_STATUS))
+            assert await standby.answer()
             assert await active.ask(request(1, EVENTS, sequence=1)), "still the active one"
             # It takes over with confirmed user data, which counts frames from the reset that we answered for it.
             [answer] = await standby.ask(frame(CONFIRMED, bytes.fromhex("c0 c0 01") + EVENTS))

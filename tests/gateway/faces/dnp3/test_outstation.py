@@ -7,7 +7,7 @@ import pytest
 
 from dermscore.errors import BadInput
 from dermscore.points import PointType
-from gateway.faces.dnp3 import Dnp3Master, Dnp3Output, Dnp3Outstation, Dnp3Point
+from gateway.faces.dnp3 import Dnp3Limits, Dnp3Master, Dnp3Output, Dnp3Outstation, Dnp3Point
 
 GOOD = Dnp3Outstation("o", "127.0.0.1", 0, 10, (Dnp3Master("m", 1),), (Dnp3Point("p", PointType.AI, 0),))
 
@@ -31,6 +31,10 @@ def test_an_outstation_needs_a_master_with_its_own_address() -> None:
     assert "name at least one master" in problems(masters=())
     assert "address 10: is given twice" in problems(masters=(Dnp3Master("m", 10),))
     assert "masters m: is named twice" in problems(masters=(Dnp3Master("m", 1), Dnp3Master("m", 2)))
+
+
+def test_limits_leave_room_for_something() -> None:
+    assert "limits standing_by: is not above 0" in problems(limits=Dnp3Limits(standing_by=0))
 
 
 def test_inputs_and_outputs_keep_to_their_types_and_codes() -> None:

@@ -105,6 +105,13 @@ def test_blocks_are_cut_so_that_two_fit_a_response() -> None:
     assert len(decoded(list(blocks))) == 5000
 
 
+def test_naming_the_image_over_and_over_is_refused() -> None:
+    made = image({index: (1, index) for index in range(5000)})
+    assert made.read_blocks([ObjectHeader(60, 1, ALL), ObjectHeader(30, 5, ALL)])
+    with pytest.raises(ParameterError, match="over and over"):
+        made.read_blocks([ObjectHeader(30, 5, ALL)] * 600)
+
+
 def test_a_list_is_answered_in_its_own_order_and_qualifier() -> None:
     made = image({0: (1, 100), 1: (1, 101), 300: (4, 102)})
     # g30v1, qualifier 28, count 3, then index and object each
