@@ -155,12 +155,12 @@ def _leaves(texts: Mapping[str, Sequence[str]], salt: bytes) -> Iterator[bytes]:
     """The hashes of all leaves, the shape first."""
     shape = ",".join(f'"{name}":{len(values)}' for name, values in texts.items())
     yield tree.leaf_hash(leaf_salt(salt, 0) + f"{{{shape}}}".encode())
-    index = 1
+    first = 1
     for name, values in texts.items():
-        for row, text in enumerate(values):
-            own = sha256(salt + index.to_bytes(8, "big")).digest()
+        salts = [sha256(salt + index.to_bytes(8, "big")).digest() for index in range(first, first + len(values))]
+        for own, (row, text) in zip(salts, enumerate(values), strict=True):
             yield sha256(b"\0" + own + f'["{name}",{row},{text}]'.encode()).digest()
-            index += 1
+        first += len(values)
 
 
 def _inflate(stored: bytes) -> bytes | MalformedBody:
@@ -177,7 +177,7 @@ def _inflate(stored: bytes) -> bytes | MalformedBody:
 
 
 def _columns(text: bytes) -> dict[str, list[Scalar]] | None:
-    """The columns out of the JSON, None where it is not an object of lists of scalars. The caller checks its spelling."""
+    """The columns out of the JSON, None where it is not an object of lists of scalars. Spelling is the caller's."""
     try:
         columns = json.loads(text)
     except (ValueError, RecursionError):

@@ -133,9 +133,13 @@ class Walk:
 
     def take(self, line: bytes) -> str | None:
         """The next line, without its newline. What is wrong with it, or None. Only chain and place are looked at."""
+        if not line:
+            return f"record {self._tree.size} cannot be read: it is missing"
         scanned = record.scan(line)
-        if not isinstance(scanned, record.Scanned):
-            return f"record {self._tree.size} cannot be read: {scanned}"
+        if isinstance(scanned, record.Newer):
+            return f"record {self._tree.size} is of a later version, {scanned.version}, of the format"
+        if isinstance(scanned, record.Malformed):
+            return f"record {self._tree.size} {scanned.what}"
         if scanned.seq != self._tree.size or scanned.prev != self._prev:
             return f"record {self._tree.size} does not follow the one before it"
         leaf = record.line_hash(line)

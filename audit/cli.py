@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple
 
 import click
 
@@ -23,6 +23,12 @@ from audit.verify import CouldNotTell, Tampered, Verdict, Verified, verify
 
 FOUND_WRONG = 1
 COULD_NOT_TELL = 2
+
+
+class _Undecided(click.ClickException):
+    """Neither right nor wrong: the question could not be answered."""
+
+    exit_code = COULD_NOT_TELL
 
 
 @click.group()
@@ -60,15 +66,15 @@ def verify_command(context: click.Context, log: Path, key_file: Path, as_json: b
 @click.option("--bodies", "with_bodies", is_flag=True, help="Show the values, too.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of sentences.")
 def show_command(log: Path, limit: int | None, with_bodies: bool, as_json: bool, first: int, **asked: Any) -> None:
-    """Print the records of LOG that its checkpoint covers. This does not verify them: run `derms audit verify` first."""
+    """Print the records of LOG that its checkpoint covers. It does not verify them: `derms audit verify` does."""
     wanted = _Wanted(tuple(asked.pop("kind")), _micros(asked.pop("since")), _micros(asked.pop("until")), first, asked)
     try:
-        shown = (one for one in _records(Layout(log)) if wanted.takes(one[0]))
-        for header, stored in islice(shown, limit):
-            values = _values(stored) if with_bodies else None
+        shown = (one for one in _records(Layout(log)) if wanted.takes(one.header))
+        for header, path, offset in islice(shown, limit):
+            values = _values(path, offset, header.body) if with_bodies and header.body else None
             click.echo(_as_line(header, values) if as_json else _as_sentence(header, values))
     except (OSError, ValueError, MalformedNote) as problem:
-        _could_not_tell(f"{log} cannot be shown: {problem}")
+        raise _Undecided(f"{log} cannot be shown: {problem}") from None
 
 
 @audit.command("key")
@@ -82,12 +88,6 @@ def key_command(folder: Path, origin: str) -> None:
     except (AuditError, OSError) as problem:
         raise click.ClickException(str(problem)) from None
     click.echo(f"{files.private}\n{files.public}")
-
-
-def _could_not_tell(why: str) -> NoReturn:
-    problem = click.ClickException(why)
-    problem.exit_code = COULD_NOT_TELL
-    raise problem
 
 
 def _as_object(verdict: Verdict) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _in_words(verdict: Verdict, log: Path) -> str:
 
 def _verified_in_words(verdict: Verified, log: Path) -> str:
     until = (
-        "no records yet" if verdict.proved_until is None else f"complete up to {utc(verdict.proved_until)} (its clock)"
+        "no records yet" if verdict.proved_until is None else f"complete up to {utc(verdict.proved_until)} its clock"
     )
     lines = [
         f"VERIFIED: {log}",
@@ -170,8 +170,16 @@ def _is_kind(kind: str, asked: str) -> bool:
     return kind.startswith(asked[:-1]) if asked.endswith("*") else kind == asked
 
 
-def _records(layout: Layout) -> Iterator[tuple[Header, bytes | None]]:
-    """The released records in order, each with its stored body if it has one."""
+class _Placed(NamedTuple):
+    """A record, and where its body begins if it has one."""
+
+    header: Header
+    bodies: Path
+    offset: int
+
+
+def _records(layout: Layout) -> Iterator[_Placed]:
+    """The released records in order."""
     size = checkpoint.parse(layout.checkpoint.read_bytes())[0].size
     for segment in range(layout.segment_of(size) + 1):
         count = min(layout.segment_lines, size - segment * layout.segment_lines)
@@ -179,26 +187,19 @@ def _records(layout: Layout) -> Iterator[tuple[Header, bytes | None]]:
             yield from _segment_records(layout, segment, count)
 
 
-def _segment_records(layout: Layout, segment: int, count: int) -> Iterator[tuple[Header, bytes | None]]:
+def _segment_records(layout: Layout, segment: int, count: int) -> Iterator[_Placed]:
     offset = 0
     with layout.headers(segment).open("rb") as lines:
         for _ in range(count):
             header = record.decode(lines.readline(record.LINE_LIMIT)[:-1])
-            yield header, _stored(layout.bodies(segment), offset, header.body)
+            yield _Placed(header, layout.bodies(segment), offset)
             offset += header.body.len if header.body else 0
 
 
-def _stored(path: Path, offset: int, ref: BodyRef | None) -> bytes | None:
-    if ref is None:
-        return None
+def _values(path: Path, offset: int, ref: BodyRef) -> dict[str, Any] | str:
     with path.open("rb") as file:
         file.seek(offset)
-        return file.read(min(ref.len, bodies.STORED_LIMIT))
-
-
-def _values(stored: bytes | None) -> dict[str, Any] | str | None:
-    if stored is None:
-        return None
+        stored = file.read(min(ref.len, bodies.STORED_LIMIT))
     match bodies.open_stored(stored):
         case bodies.Opened(columns=columns):
             return dict(columns)

@@ -232,7 +232,7 @@ class Log:
                 submission.future.set_result(Released(first, last, self._store.position.size))
 
     def _encode(self, taken: Sequence[_Submission]) -> list[tuple[_Submission, Extension]]:
-        """Each submission as an extension behind the one before, the log's own first. One that cannot be fails alone."""
+        """Each submission as an extension behind the one before, the log's own first. A bad one fails alone."""
         position = self._store.position
         encoded = []
         own = self._own_records()

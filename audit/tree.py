@@ -65,11 +65,13 @@ class Growing:
 
 
 def root_of(leaves: Iterable[bytes]) -> bytes:
-    """The root over leaf *hashes*."""
-    tree = Growing()
-    for leaf in leaves:
-        tree.push(leaf)
-    return tree.root()
+    """The root over leaf *hashes*: level by level, a node without a partner goes up as it is."""
+    level = list(leaves)
+    while len(level) > 1:
+        pairs = zip(level[::2], level[1::2], strict=False)
+        above = [sha256(b"\1" + left + right).digest() for left, right in pairs]
+        level = above + level[len(above) * 2 :]
+    return level[0] if level else EMPTY_ROOT
 
 
 def _split(size: int) -> int:

@@ -1,8 +1,8 @@
 """Verification by people who trust nobody: a log folder, a public key from elsewhere, a verdict.
 
-Reads the checkpoint first and never looks behind what it covers, so a log may grow while it is verified. Streams: memory
-does not grow with the log. The checks and their order are `docs/reference/audit-format.md`, "Verifying". The folder is
-opened for reading only, without its lock.
+Reads the checkpoint first and never looks behind what it covers, so a log may grow while it is verified. Streams:
+memory does not grow with the log. The checks and their order are `docs/reference/audit-format.md`, "Verifying". The
+folder is opened for reading only, without its lock.
 """
 
 from __future__ import annotations
@@ -232,8 +232,8 @@ class _Reader:
             raise self._bad(seq, f"is not there; record {scanned.seq} stands in its place")
         if scanned.prev != self._prev:
             raise self._blame(seq, scanned, leaf, file)
-        if (scanned.kind == record.START) != (seq == 0):
-            raise self._bad(seq, f"is a {scanned.kind} record, which cannot stand there")
+        if (scanned.kind == record.START) != (seq == 0) and (seq or not _is_unknown(scanned.kind)):
+            raise self._bad(seq, f"is of kind {scanned.kind}, which cannot stand there")
 
     def _blame(self, seq: int, scanned: Scanned, leaf: bytes, file: BinaryIO) -> _Stop:
         """`prev` of `seq` is not the hash of the record before it. Which of the two was altered?
@@ -288,7 +288,7 @@ class _Reader:
         """Remember what the verdict tells of the log besides being whole."""
         if seq == 0:
             self._first = record.decode(line)
-            if self._first.digests.get("key") != self._key.digest:
+            if scanned.kind == record.START and self._first.digests.get("key") != self._key.digest:
                 raise self._bad(0, "names another key than the one that signed the checkpoint")
         if seq == self._newest.size - 1:
             self._last = record.decode(line)
@@ -296,7 +296,7 @@ class _Reader:
             self._openings += scanned.kind in (record.START, record.OPEN)
             self._cuts += scanned.kind == record.CUT
             self._gaps += scanned.kind == record.GAP
-            if scanned.kind not in record.LOG_KINDS and not self._unknown:
+            if _is_unknown(scanned.kind) and not self._unknown:
                 self._unknown = (
                     f"record {seq} is of kind {scanned.kind}, which this version of the format does not know"
                 )
@@ -324,6 +324,11 @@ class _Reader:
             if folder.is_dir():
                 total += sum(_size(p) for p in folder.iterdir() if len(p.name) == len(name) and p.name > name)
         return total
+
+
+def _is_unknown(kind: str) -> bool:
+    """Whether a kind is one that a later version of the format gives a meaning for the log as a whole."""
+    return kind.startswith("log.") and kind not in record.LOG_KINDS
 
 
 def _size(path: Path) -> int:
