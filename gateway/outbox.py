@@ -1,0 +1,196 @@
+"""The outbox: every command of SCADA as a row that survives a crash, so that none is ever done twice or forgotten.
+
+A row is NEW before its record is durable, RECORDED after, and follows the command's life from there. At start, a NEW
+row is dropped: its master never heard SUCCESS. A row whose fate nobody knows is failed by its id. Nothing is ever
+sent from here.
+
+SQLite, one connection, `synchronous=FULL`. The connection belongs to one thread, because a disk that stalls must not
+stall the gateway's loop: every call returns a future.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from dermscore.errors import BadInput, NotSetUp, Problem
+from dermscore.intent import TERMINAL, IntentState
+
+Result = TypeVar("Result")
+
+VERSION: Final = 1
+NEW: Final = "new"
+WITHDRAWN: Final = "withdrawn"
+UNKNOWN_FATE: Final = "the gateway stopped before anybody confirmed it"
+
+_SCHEMA = """
+CREATE TABLE command (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    target_w REAL,
+    master TEXT NOT NULL,
+    accepted_ms INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '',
+    delivered_w REAL,
+    changed_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX command_name ON command (name, number);
+"""
+_UNCONFIRMED = (IntentState.SUBMITTED.value, IntentState.SENT.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One command. `state` is `new`, `withdrawn`, or an `IntentState` value."""
+
+    id: str
+    name: str
+    target_w: float | None
+    master: str
+    accepted_ms: int
+    state: str
+    reason: str = ""
+    delivered_w: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the outbox held at start: rows dropped, rows failed, and the last row of each command as it stands now."""
+
+    dropped: tuple[Row, ...]
+    failed: tuple[Row, ...]
+    newest: tuple[Row, ...]
+
+
+class Outbox:
+    """An open outbox. Its methods may be called from any thread; the work is done in one thread of its own, in order.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Use `Outbox.open`."""
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="outbox")
+        self._database: sqlite3.Connection | None = None  # owner: the thread
+
+    @staticmethod
+    def init(path: Path) -> None:
+        """Make an empty outbox. FileExistsError where something is there."""
+        path.open("xb").close()
+        database = sqlite3.connect(path)
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.executescript(_SCHEMA)
+            database.execute(f"PRAGMA user_version = {VERSION}")
+            database.commit()
+        finally:
+            database.close()
+
+    @classmethod
+    def open(cls, path: Path) -> Outbox:
+        """Open for the one gateway that runs.
+
+        Raises:
+            NotSetUp: there is none.
+            BadInput: it is not an outbox of this version.
+        """
+        if not path.exists():
+            raise NotSetUp(f"{path} does not exist; `derms gateway init` makes it")
+        outbox = cls(path)
+        try:
+            outbox._thread.submit(outbox._connect).result()
+        except sqlite3.Error as error:
+            outbox.close()
+            raise BadInput([Problem(str(path), "", f"is not an outbox of this gateway: {error}")]) from None
+        return outbox
+
+    def recover(self, now_ms: int) -> Future[Found]:
+        """At start: drop what was never recorded, fail what nobody confirmed."""
+        return self._do(lambda database: _recover(database, now_ms))
+
+    def add(self, row: Row) -> Future[None]:
+        """A NEW row."""
+        return self._do(lambda database: _add(database, row))
+
+    def change(
+        self, identifier: str, state: str, reason: str, now_ms: int, delivered_w: float | None = None
+    ) -> Future[None]:
+        """The row of a command has come to `state`."""
+        values = (state, reason, delivered_w, now_ms, identifier)
+        sql = "UPDATE command SET state = ?, reason = ?, delivered_w = coalesce(?, delivered_w), changed_ms = ? WHERE
+        id = ?" return self._do(lambda database: _execute(database, sql, values))
+
+    def close(self) -> None:
+        """Finish what is queued and let the file go."""
+        self._thread.submit(self._disconnect)
+        self._thread.shutdown()
+
+    def _do(self, work: Callable[[sqlite3.Connection], Result]) -> Future[Result]:
+        return self._thread.submit(self._in_thread, work)
+
+    def _in_thread(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        assert self._database is not None
+        return work(self._database)
+
+    def _connect(self) -> None:
+        database = sqlite3.connect(self._path, isolation_level=None)
+        self._database = database
+        database.execute("PRAGMA synchronous = FULL")
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version != VERSION:
+            raise sqlite3.DatabaseError(f"its version is {version}, not {VERSION}")
+
+    def _disconnect(self) -> None:
+        if self._database is not None:
+            self._database.close()
+
+
+def read(path: Path) -> list[Row]:
+    """The newest rows of an outbox that another process may have open, newest first: for `status`."""
+    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return _rows(database, "ORDER BY number DESC LIMIT 20")
+    finally:
+        database.close()
+
+
+def _add(database: sqlite3.Connection, row: Row) -> None:
+    sql = (
+        "INSERT INTO command (id, name, target_w, master, accepted_ms, state, changed_ms) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    )
+    values = (row.id, row.name, row.target_w, row.master, row.accepted_ms, NEW, row.accepted_ms)
+    _execute(database, sql, values)
+
+
+def _execute(database: sqlite3.Connection, sql: str, values: tuple[str | int | float | None, ...]) -> None:
+    database.execute(sql, values)
+
+
+def _recover(database: sqlite3.Connection, now_ms: int) -> Found:
+    dropped = _rows(database, "WHERE state = ?", NEW)
+    failed = _rows(database, f"WHERE state IN ({', '.join('?' * len(_UNCONFIRMED))})", *_UNCONFIRMED)
+    database.execute("BEGIN IMMEDIATE")
+    database.execute("DELETE FROM command WHERE state = ?", (NEW,))
+    for row in failed:
+        values = (IntentState.FAILED.value, UNKNOWN_FATE, now_ms, row.id)
+        database.execute("UPDATE command SET state = ?, reason = ?, changed_ms = ? WHERE id = ?", values)
+    database.execute("COMMIT")
+    newest = _rows(
+        database, "WHERE number IN (SELECT max(number) FROM command WHERE state != ? GROUP BY name)", WITHDRAWN
+    )
+    return Found(tuple(dropped), tuple(failed), tuple(newest))
+
+
+def _rows(database: sqlite3.Connection, where: str, *values: str) -> list[Row]:
+    columns = "id, name, target_w, master, accepted_ms, state, reason, delivered_w"
+    return [Row(*found) for found in database.execute(f"SELECT {columns} FROM command {where}", values)]
+
+
+def is_over(row: Row) -> bool:
+    """Whether nothing more will come of it."""
+    return row.state in {NEW, WITHDRAWN} or IntentState(row.state) in TERMINAL
