@@ -1,4 +1,104 @@
 """dermscore: the dispatch and policy library.
 
-Pure: no sockets, no clock, no protobuf, and no third-party package on import.
+Pure: no sockets, no clock, no protobuf. Importing it loads no third-party package and none of its own modules; each
+name below loads the module it comes from when it is first used.
+
+    >>> import dermscore
+    >>> fleet = dermscore.load_fleet(Path("assets.yaml"))
+    >>> [asset.name for asset in fleet.under("feeder/F12")]
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dermscore.aggregate import Aggregate, aggregates
+    from dermscore.assets import load_file as load_fleet
+    from dermscore.dispatch import allocate, arbitrate, check_asset, envelope, explain
+    from dermscore.errors import BadInput, DermsError, NotSetUp, Problem, Unreadable
+    from dermscore.guard import Guard, GuardState
+    from dermscore.intent import Intent, IntentState
+    from dermscore.model import Asset, Fleet, Kind, Measurement, Node, Now, Site, Snapshot
+    from dermscore.points import CommandRow, PointRow, read_commands, read_points
+    from dermscore.policy import Allowed, Denied, Policy, Principal
+    from dermscore.policy import load_folder as load_policy
+    from dermscore.quality import Cause, Quality, Source, Validity
+    from dermscore.quantities import PointKind, Quantity, Series
+
+__all__ = [
+    "Aggregate",
+    "Allowed",
+    "Asset",
+    "BadInput",
+    "Cause",
+    "CommandRow",
+    "Denied",
+    "DermsError",
+    "Fleet",
+    "Guard",
+    "GuardState",
+    "Intent",
+    "IntentState",
+    "Kind",
+    "Measurement",
+    "Node",
+    "NotSetUp",
+    "Now",
+    "PointKind",
+    "PointRow",
+    "Policy",
+    "Principal",
+    "Problem",
+    "Quality",
+    "Quantity",
+    "Series",
+    "Site",
+    "Snapshot",
+    "Source",
+    "Unreadable",
+    "Validity",
+    "aggregates",
+    "allocate",
+    "arbitrate",
+    "check_asset",
+    "envelope",
+    "explain",
+    "load_fleet",
+    "load_policy",
+    "read_commands",
+    "read_points",
+]
+
+# Module: what it gives, as `name` or as `name=its name there`.
+_SOURCES = {
+    "dermscore.aggregate": "Aggregate aggregates",
+    "dermscore.assets": "load_fleet=load_file",
+    "dermscore.dispatch": "allocate arbitrate check_asset envelope explain",
+    "dermscore.errors": "BadInput DermsError NotSetUp Problem Unreadable",
+    "dermscore.guard": "Guard GuardState",
+    "dermscore.intent": "Intent IntentState",
+    "dermscore.model": "Asset Fleet Kind Measurement Node Now Site Snapshot",
+    "dermscore.points": "CommandRow PointRow read_commands read_points",
+    "dermscore.policy": "Allowed Denied Policy Principal load_policy=load_folder",
+    "dermscore.quality": "Cause Quality Source Validity",
+    "dermscore.quantities": "PointKind Quantity Series",
+}
+_PLACES = {
+    name.partition("=")[0]: (module, name.rpartition("=")[2])
+    for module, names in _SOURCES.items()
+    for name in names.split()
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, its_name = _PLACES[name]
+    value = globals()[name] = getattr(import_module(module), its_name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

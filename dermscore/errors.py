@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, TypeVar
+
+First = TypeVar("First")
+Second = TypeVar("Second")
 
 _MANY = 500  # comparing with more is slow, and helps nobody
 
@@ -53,6 +57,25 @@ class BadInput(DermsError):
 
 class Unreadable(BadInput):
     """A file is missing or cannot be read, so that nothing can be told of what is in it."""
+
+
+def together(first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:
+    """What both give, so that what is wrong with the first does not hide what is wrong with the second.
+
+    Raises:
+        BadInput: with the problems of both; `Unreadable` where either is.
+    """
+    given: list[Any] = []
+    failed: list[BadInput] = []
+    for read in (first, second):
+        try:
+            given.append(read())
+        except BadInput as bad:
+            failed.append(bad)
+    if failed:
+        kind = Unreadable if any(isinstance(bad, Unreadable) for bad in failed) else BadInput
+        raise kind(problem for bad in failed for problem in bad.problems)
+    return given[0], given[1]
 
 
 class NotSetUp(DermsError):

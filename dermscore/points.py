@@ -318,8 +318,10 @@ def read_points_and_retired(text: str, where: str) -> tuple[PointRow, ...]:
     return read(text, where)
 
 
-def read_commands(text: str, where: str, points: Iterable[PointRow]) -> tuple[CommandRow, ...]:
-    """The live rows of a commands.csv, in sheet order, checked against the points that go with it.
+def read_commands(text: str, where: str, points: Iterable[PointRow] | None) -> tuple[CommandRow, ...]:
+    """The live rows of a commands.csv, in sheet order, checked against the live points that go with it.
+
+    With `points` None (they could not be read), everything else is checked.
 
     Raises:
         BadInput: with every problem of the sheet and of its links to `points`.
@@ -327,7 +329,7 @@ def read_commands(text: str, where: str, points: Iterable[PointRow]) -> tuple[Co
     return tuple(row for row in read_commands_and_retired(text, where, points) if not row.retired)
 
 
-def read_commands_and_retired(text: str, where: str, points: Iterable[PointRow]) -> tuple[CommandRow, ...]:
+def read_commands_and_retired(text: str, where: str, points: Iterable[PointRow] | None) -> tuple[CommandRow, ...]:
     """Every row of a commands.csv, the retired ones too: for reviews of the sheet, never for operating.
 
     Raises:
@@ -335,4 +337,4 @@ def read_commands_and_retired(text: str, where: str, points: Iterable[PointRow])
     """
     from dermscore.sheets import read_commands as read
 
-    return read(text, where, tuple(points))
+    return read(text, where, None if points is None else tuple(points))

@@ -120,15 +120,18 @@ def read_points(text: str, where: str) -> tuple[PointRow, ...]:
     return _all_or_none(rows, problems)
 
 
-def read_commands(text: str, where: str, points: Sequence[PointRow]) -> tuple[CommandRow, ...]:
-    """Every row of a commands.csv, retired ones included. Raises BadInput with every problem."""
+def read_commands(text: str, where: str, points: Sequence[PointRow] | None) -> tuple[CommandRow, ...]:
+    """Every row of a commands.csv, retired ones included. Raises BadInput with every problem.
+
+    With `points` None the links to them are left unchecked.
+    """
     table = csvfile.read(text, where, tuple(COMMAND_COLUMNS))
     problems = list(table.problems)
     read = [_values(line, COMMAND_COLUMNS, _COMMAND_REQUIRED, problems) for line in table.lines]
     rows = [_command(line, values, problems) for line, values in zip(table.lines, read, strict=True)]
     problems += _duplicates(table.lines, read, ("name",))
     problems += _duplicates(table.lines, read, ("outstation", "type", "index"))
-    if not problems:  # a link is only known to be missing once every row could be read
+    if points is not None and not problems:  # a link is only known to be missing once every row could be read
         problems += sheet_rules.of_links([row for row in rows if row and not row.retired], points)
     return _all_or_none(rows, problems)
 

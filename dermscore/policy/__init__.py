@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dermscore.errors import together
 from dermscore.model import Now, covers, path_problem
 
 if TYPE_CHECKING:
@@ -232,4 +233,4 @@ def load_folder(folder: Path) -> Policy:
     """
     from dermscore.yamlfile import load_file
 
-    return load(load_file(folder / "access.yaml"), load_file(folder / "dispatch.yaml"))
+    return load(*together(lambda: load_file(folder / "access.yaml"), lambda: load_file(folder / "dispatch.yaml")))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 
 from pydantic import BaseModel
 
-from dermscore.errors import BadInput, Problem
+from dermscore.errors import BadInput, Problem, together
 from dermscore.policy import Policy, Program, Rule
 from dermscore.policy.schema import AccessFile, DispatchFile, RuleEntry
 from dermscore.yamlfile import Document, parse
@@ -20,22 +20,20 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def policy(access: Document, dispatch: Document) -> Policy:
     """See `dermscore.policy.load`."""
-    problems: list[Problem] = []
-    access_file = _parsed(AccessFile, access, problems)
-    dispatch_file = _parsed(DispatchFile, dispatch, problems)
-    problems += _access_problems(access_file, access) if access_file else ()
-    problems += _dispatch_problems(dispatch_file, dispatch) if dispatch_file else ()
-    if problems or access_file is None or dispatch_file is None:
+    return _policy(
+        *together(
+            lambda: _checked(AccessFile, access, _access_problems),
+            lambda: _checked(DispatchFile, dispatch, _dispatch_problems),
+        )
+    )
+
+
+def _checked(model: type[Model], document: Document, rules: Callable[[Model, Document], Iterator[Problem]]) -> Model:
+    file = parse(model, document)
+    problems = list(rules(file, document))
+    if problems:
         raise BadInput(problems)
-    return _policy(access_file, dispatch_file)
-
-
-def _parsed(model: type[Model], document: Document, problems: list[Problem]) -> Model | None:
-    try:
-        return parse(model, document)
-    except BadInput as bad:
-        problems += bad.problems
-        return None
+    return file
 
 
 def _access_problems(file: AccessFile, document: Document) -> Iterator[Problem]:

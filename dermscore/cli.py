@@ -1,0 +1,142 @@
+"""`derms assets`, `derms points` and `derms policy`: what a person runs on a file before it is used.
+
+Exit 0: fine. 1: something is wrong with it, every problem printed. 2: it could not be told (no such file).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from dermscore.errors import BadInput, Problem, Unreadable, together
+
+_WRONG: Final = 1
+_COULD_NOT_TELL: Final = 2
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for scripts.")
+_file = click.Path(path_type=Path)
+
+
+@click.group()
+def assets() -> None:
+    """Check assets.yaml, or generate a fleet."""
+
+
+@assets.command("check")
+@click.argument("file", type=_file)
+@_as_json
+def check_assets(file: Path, as_json: bool) -> None:
+    """Check FILE, an assets.yaml, and say what fleet it describes."""
+    _check(lambda: _describe_assets(file), as_json)
+
+
+@assets.command("generate")
+@click.option("--sites", type=click.IntRange(1, 100_000), required=True, help="How many sites.")
+@click.option("--assets-per-site", type=click.IntRange(1, 10_000), required=True, help="How many assets at each.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed gives another fleet.")
+@click.option("--out", type=_file, help="Write to this file, which must not exist; printed where left out.")
+def generate_assets(sites: int, assets_per_site: int, seed: int, out: Path | None) -> None:
+    """Write an assets.yaml for trials: the same for the same numbers."""
+    from dermscore.assets import generate
+
+    text = generate(sites, assets_per_site, seed)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        _end([Problem(str(out), "", "exists already; name another file, or remove it")], _WRONG)
+    except OSError as error:
+        _end([Problem(str(out), "", f"cannot be written: {error.strerror}")], _COULD_NOT_TELL)
+
+
+@click.group()
+def points() -> None:
+    """Check the sheets: what SCADA may see and ask."""
+
+
+@points.command("check")
+@click.argument("points_csv", type=_file)
+@click.argument("commands_csv", type=_file, required=False)
+@_as_json
+def check_points(points_csv: Path, commands_csv: Path | None, as_json: bool) -> None:
+    """Check POINTS_CSV and, where given, the COMMANDS_CSV that goes with it."""
+    _check(lambda: _describe_sheets(points_csv, commands_csv), as_json)
+
+
+@click.group()
+def policy() -> None:
+    """Check the policy."""
+
+
+@policy.command("check")
+@click.argument("folder", type=_file)
+@_as_json
+def check_policy(folder: Path, as_json: bool) -> None:
+    """Check access.yaml and dispatch.yaml in FOLDER, and print their digest."""
+    _check(lambda: _describe_policy(folder), as_json)
+
+
+def _describe_assets(file: Path) -> dict[str, Any]:
+    from dermscore.assets import load_file
+
+    fleet = load_file(file)
+    kinds = [asset.kind.value for asset in fleet.assets.values()]
+    return {
+        "sites": len(fleet.sites),
+        "assets": len(fleet.assets),
+        **{kind: kinds.count(kind) for kind in sorted(set(kinds))},
+    }
+
+
+def _describe_sheets(points_csv: Path, commands_csv: Path | None) -> dict[str, Any]:
+    from dermscore.points import read_commands, read_points
+    from dermscore.textfile import read_text
+
+    if commands_csv is None:
+        return {"points": len(read_points(read_text(points_csv), str(points_csv)))}
+    rows, _ = together(
+        lambda: read_points(read_text(points_csv), str(points_csv)),
+        lambda: read_commands(read_text(commands_csv), str(commands_csv), None),
+    )
+    commands = read_commands(read_text(commands_csv), str(commands_csv), rows)
+    return {"points": len(rows), "commands": len(commands)}
+
+
+def _describe_policy(folder: Path) -> dict[str, Any]:
+    from dermscore.policy import load_folder
+
+    found = load_folder(folder)
+    return {
+        "principals": len(found.members),
+        "grants": len(found.grants),
+        "forbids": len(found.forbids),
+        "programs": len(found.programs),
+        "digest": found.digest,
+    }
+
+
+def _check(describe: Callable[[], dict[str, Any]], as_json: bool) -> None:
+    """Say what a good file holds, or everything that is wrong with it, and end with the exit code that says which."""
+    try:
+        facts = describe()
+    except BadInput as bad:
+        _end(bad.problems, _COULD_NOT_TELL if isinstance(bad, Unreadable) else _WRONG, as_json)
+    else:
+        words = ", ".join(f"{name} {value}" for name, value in facts.items())
+        click.echo(json.dumps({"ok": True, **facts, "problems": []}) if as_json else f"fine: {words}")
+
+
+def _end(problems: tuple[Problem, ...] | list[Problem], code: int, as_json: bool = False) -> None:
+    if as_json:
+        found = [{"where": each.where, "path": each.path, "what": each.what} for each in problems]
+        click.echo(json.dumps({"ok": False, "problems": found}))
+    else:
+        click.echo("\n".join(map(str, problems)), err=True)
+    click.get_current_context().exit(code)
