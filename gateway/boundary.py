@@ -1,4 +1,4 @@
-"""boundary.yaml as data: the part of the contract that is not per point. docs/reference/boundary-yaml.md is its page."""
+"""boundary.yaml as data: the part of the contract that is not per point. See docs/reference/boundary-yaml.md."""
 
 from __future__ import annotations
 

@@ -282,7 +282,7 @@ def _energy(case: _Case) -> Denied | None:
 
 
 def _recordable(case: _Case) -> Denied | None:
-    """A command that cannot be recorded must not happen. HARDWARE_ERROR: what failed is this device, not the request."""
+    """What cannot be recorded must not happen. HARDWARE_ERROR: what failed is this device, not the request."""
     if case.conditions.audit_ok:
         return None
     return Denied(Status.HARDWARE_ERROR, "audit", "the trail cannot be written")

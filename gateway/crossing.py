@@ -43,10 +43,10 @@ REMEMBERED_BEATS: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One BoundaryLink stream as we know it. `sent` is when (our monotonic ms) each heartbeat left; 0 stands for the
-    Hello.
+    """One BoundaryLink stream as we know it.
 
-    `seqs` is the last number taken from each publisher, by key id.
+    `sent` is when (our monotonic ms) each heartbeat left; 0 stands for the Hello. `seqs` is the last number taken from
+    each publisher, by key id.
     """
 
     nonce: bytes
@@ -185,7 +185,7 @@ def age(contract: Contract, state: State, now: Now) -> tuple[State, tuple[Update
 
 
 def isolate(contract: Contract, state: State, now: Now) -> tuple[State, tuple[Update, ...]]:
-    """Close the boundary: no published point stays ONLINE, nothing is admitted, what waits for its record is dropped."""
+    """Close the boundary: no published point stays ONLINE, nothing is admitted, what waits for its record goes."""
     closed = replace(state, isolated=True, stream=None, generation=state.generation + 1)
     names = [
         row.name for row in contract.published if not state.points[row.name].shown.quality.causes & Cause.COMM_LOST
@@ -337,7 +337,7 @@ def _crossed(candidate: Candidate, held: Held) -> Held:
 
 
 def _distrust(reason: str, contract: Contract, state: State, now: Now) -> Admission:
-    """Somebody on our stream publishes what no trusted key vouches for: nothing of it is believed, nor what is shown."""
+    """Somebody on our stream publishes what no trusted key vouches for: what is shown is not believed either."""
     names = [row.name for row in contract.published if state.points[row.name].shown.quality.validity < Validity.HELD]
     state, updates = _worsened(names, Cause.NONE, replace(state, generation=state.generation + 1), now)
     return Admission(state, at_once=updates, refusal=Refusal("unsigned", reason, ends_stream=True))

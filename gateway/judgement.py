@@ -4,8 +4,7 @@ point.
 Three things can happen to a reading that is not plainly right:
 
     its value is shown, with less trust      too fast: QUESTIONABLE; out of range: clamped, OVER_RANGE
-    the last value stays, not ONLINE         no value, too few members, too little coverage, simulated under a live
-    contract
+    the last value stays, not ONLINE         no value, too few members, low coverage, simulated under a live contract
     nothing changes                          it is older than what is shown, or too old to be shown at all
 """
 
@@ -50,7 +49,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The last reading that passed the rate check: what the next one is measured against. `value_si` as it was shown."""
+    """The last reading that passed the rate check: the next is measured against it. `value_si` is as shown."""
 
     value_si: float
     time_ms: int
@@ -77,7 +76,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What should be shown of a reading. `value` is False where `update` repeats the last value with a worse quality."""
+    """What should be shown of a reading. `value` is False where `update` repeats the last value, less trusted."""
 
     update: Update
     rules: tuple[Rule, ...]

@@ -42,6 +42,9 @@ CREATE TABLE command (
 ) STRICT;
 CREATE INDEX command_name ON command (name, number);
 """
+_CHANGE = """
+UPDATE command SET state = ?, reason = ?, delivered_w = coalesce(?, delivered_w), changed_ms = ? WHERE id = ?
+"""
 _UNCONFIRMED = (IntentState.SUBMITTED.value, IntentState.SENT.value)
 
 
@@ -69,8 +72,7 @@ class Found:
 
 
 class Outbox:
-    """An open outbox. Its methods may be called from any thread; the work is done in one thread of its own, in order.
-    """
+    """An open outbox. Its methods may be called from any thread; the work is done in one thread of its own, in order."""
 
     def __init__(self, path: Path) -> None:
         """Use `Outbox.open`."""
@@ -122,8 +124,7 @@ class Outbox:
     ) -> Future[None]:
         """The row of a command has come to `state`."""
         values = (state, reason, delivered_w, now_ms, identifier)
-        sql = "UPDATE command SET state = ?, reason = ?, delivered_w = coalesce(?, delivered_w), changed_ms = ? WHERE
-        id = ?" return self._do(lambda database: _execute(database, sql, values))
+        return self._do(lambda database: _execute(database, _CHANGE, values))
 
     def close(self) -> None:
         """Finish what is queued and let the file go."""
@@ -160,11 +161,9 @@ def read(path: Path) -> list[Row]:
 
 
 def _add(database: sqlite3.Connection, row: Row) -> None:
-    sql = (
-        "INSERT INTO command (id, name, target_w, master, accepted_ms, state, changed_ms) VALUES (?, ?, ?, ?, ?, ?, ?)"
-    )
     values = (row.id, row.name, row.target_w, row.master, row.accepted_ms, NEW, row.accepted_ms)
-    _execute(database, sql, values)
+    columns = "id, name, target_w, master, accepted_ms, state, changed_ms"
+    _execute(database, f"INSERT INTO command ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
 
 def _execute(database: sqlite3.Connection, sql: str, values: tuple[str | int | float | None, ...]) -> None:
@@ -180,9 +179,8 @@ def _recover(database: sqlite3.Connection, now_ms: int) -> Found:
         values = (IntentState.FAILED.value, UNKNOWN_FATE, now_ms, row.id)
         database.execute("UPDATE command SET state = ?, reason = ?, changed_ms = ? WHERE id = ?", values)
     database.execute("COMMIT")
-    newest = _rows(
-        database, "WHERE number IN (SELECT max(number) FROM command WHERE state != ? GROUP BY name)", WITHDRAWN
-    )
+    last = "SELECT max(number) FROM command WHERE state != ? GROUP BY name"
+    newest = _rows(database, f"WHERE number IN ({last})", WITHDRAWN)
     return Found(tuple(dropped), tuple(failed), tuple(newest))
 
 
