@@ -6,6 +6,7 @@ This module is the one to import: it carries `Session`, `Outgoing`, `Silence`, `
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import random
@@ -61,6 +62,7 @@ STEADY_S = 10.0
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 _LOOKAHEAD_BYTES = 64 * 1024
 _DETAIL_CHARS = 1000
+_FAREWELL_S = 2.0
 
 _BOTH_ENDS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -243,6 +245,7 @@ def serve(
 
     async def behaviour(_: Any, context: Any) -> None:
         caller = context.peer()
+        await context.send_initial_metadata(())  # a first write that is cut off would else lose the final status
         try:
             ended = await handler(Caller(peer(context, role), caller), context)
         except Refused as refused:
@@ -272,5 +275,8 @@ _CODES = {
 async def finish(context: Any, ended: Ended) -> None:
     """End a server's stream with the status that tells the client why; in good order (OK) where nothing is to say."""
     code = _CODES.get(ended.why)
-    if code is not None:
-        await context.abort(code, (ended.detail or str(ended.why))[:_DETAIL_CHARS])
+    if code is None:
+        return
+    with contextlib.suppress(TimeoutError):  # the status waits behind what a stalled peer does not take
+        async with asyncio.timeout(_FAREWELL_S):
+            await context.abort(code, (ended.detail or str(ended.why))[:_DETAIL_CHARS])

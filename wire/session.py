@@ -32,6 +32,7 @@ FIRST_MESSAGE_S = 10.0
 _FAREWELL_S = 2.0
 _LATE_S = 1.0
 _CANCELLATION_S = 0.1
+_HUNG_UP = "Socket closed"  # all that gRPC tells of a peer that refuses our certificate
 
 
 class Stream(Protocol[In_co, Out_contra]):
@@ -155,7 +156,7 @@ class Session(Generic[In, Item, Out]):
         self._over = asyncio.Event()
         self._beats = 0
         self._leaving = False
-        self._hearing = False
+        self._hearing = self._heard = False
         self._writing_since_s: float | None = None
 
     def end(self, why: Why, detail: str = "") -> None:
@@ -204,7 +205,7 @@ class Session(Generic[In, Item, Out]):
         try:
             while (message := await self._stream.read()) is not grpc.aio.EOF:
                 silence.heard(_mono_s())
-                self._hearing = True
+                self._heard = self._hearing = True
                 await hear(message)
                 self._hearing = False
                 silence.heard(_mono_s())
@@ -272,7 +273,10 @@ class Session(Generic[In, Item, Out]):
         return item if self._seal is None else self._seal(item)
 
     def _broken(self, error: grpc.RpcError) -> None:
-        self.end(*_ended_by_peer(error))
+        why, detail = _ended_by_peer(error)
+        if not self._heard and _HUNG_UP in detail:
+            detail += " (it hung up during the TLS handshake: it may not accept our certificate; its own log says why)"
+        self.end(why, detail)
 
 
 _LOST_CODES = frozenset(

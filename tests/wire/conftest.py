@@ -42,7 +42,7 @@ def agent_files(pki_folder: Path) -> TlsFiles:
 
 @dataclass
 class Headend:
-    """A server of AgentLink whose handler a test gives. `noted` and `ended` are what it was told; owner: the test's loop."""
+    """A server of AgentLink whose handler a test may give. Owner of what it was told: the test's loop."""
 
     port: int = 0
     noted: list[tuple[str, Ended]] = field(default_factory=list)
