@@ -12,9 +12,12 @@ import asyncio
 import multiprocessing
 import os
 import random
-from collections.abc import Awaitable, Callable, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from types import ModuleType
 
 from agent import child
 from agent.edge import Spec
@@ -70,9 +73,9 @@ class Launcher:
     async def _keep(self, spec: Spec, delay_s: float, stop: Stop) -> None:
         """The life of one agent, over as many processes as it takes."""
         failures = 0
-        while not await _before(stop.wait(), delay_s):
+        while not (await _before(stop.wait(), delay_s) or stop.is_set):
             began = asyncio.get_running_loop().time()
-            code = await self._live_once(spec)
+            code = await self._live_once(spec, stop)
             if stop.is_set:
                 return
             failures = 1 if asyncio.get_running_loop().time() - began > _LIVED_WELL_S else failures + 1
@@ -80,9 +83,14 @@ class Launcher:
             self._restarts += 1
             log.warning("agent ended", agent=spec.id, exit_code=code, restarts_in_s=round(delay_s, 2))
 
-    async def _live_once(self, spec: Spec) -> int | None:
+    async def _live_once(self, spec: Spec, stop: Stop) -> int | None:
         process = self._context.Process(target=child.run, args=(spec,), name=f"agent {spec.id}")
-        process.start()
+        try:
+            with _without_main():
+                process.start()
+        except (OSError, EOFError) as error:
+            log.error("agent cannot be started", agent=spec.id, why=str(error) or type(error).__name__)
+            return None
         self._alive[spec.id] = process
         self._none_alive.clear()
         self._on_change(self.status)
@@ -93,7 +101,8 @@ class Launcher:
             if not self._alive:
                 self._none_alive.set()
             process.close()  # closes our end of its pipe as well: should it still live, it ends now
-            self._on_change(self.status)
+            if not stop.is_set:
+                self._on_change(self.status)
 
     async def _drain(self, stop: Stop) -> None:
         await stop.wait()
@@ -115,12 +124,25 @@ def restart_delay_s(failures: int, rng: random.Random) -> float:
 
 def _preloaded() -> ForkServerContext:
     """A context whose server loads what agents use before it forks the first."""
-    os.environ.setdefault(
-        "MALLOC_ARENA_MAX", "1"
-    )  # gRPC's threads would open an arena each; read when the server starts
+    # Each of gRPC's threads would open a heap arena of its own. The server's C library reads this as it starts.
+    os.environ.setdefault("MALLOC_ARENA_MAX", "1")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "agent.preload"])
+    context.set_forkserver_preload(["agent.preload"])
     return context
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the program's main module, which `multiprocessing` would otherwise run again in every child.
+
+    Agents need nothing of it, and whatever it imports would be memory that they do not share.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 async def _ended(process: ForkServerProcess) -> int | None:

@@ -99,7 +99,7 @@ def load(path: Path, asset_id: str) -> Saved | None:
 def save(path: Path, saved: Saved) -> None:
     """Replace the file. Raises OSError (a full or missing disk); the asset goes on without."""
     new = path.with_suffix(".new")
-    new.write_text(json.dumps(asdict(saved), separators=(",", ":"), allow_nan=False), encoding="utf-8")
+    new.write_text(json.dumps(asdict(saved), separators=(",", ":"), allow_nan=False) + "\n", encoding="utf-8")
     new.replace(path)
 
 
