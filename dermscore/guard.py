@@ -224,7 +224,7 @@ class Guard:
         if state is GuardState.LOCKED:
             return guard._wrote(0.0, now), Command(0.0, state, f"locked: {guard.locked}", True, ended)
         guard, wanted_w, reason = guard._wanted(state, seen, now)
-        setpoint_w, bound = guard._inside(wanted_w, seen)
+        setpoint_w, bound = guard._inside(wanted_w, measurement)
         return guard._wrote(setpoint_w, now), Command(setpoint_w, state, bound or reason, True, ended)
 
     def state(self, *, sighted: bool = True) -> GuardState:
@@ -326,10 +326,11 @@ class Guard:
             return None if cap_w is None or not isfinite(cap_w) else self._rated(cap_w)
         return self._rated(seen.power_w)
 
-    def _inside(self, w: float | None, seen: Measurement | None) -> tuple[float | None, str | None]:
+    def _inside(self, w: float | None, measurement: Measurement | None) -> tuple[float | None, str | None]:
         if w is None:
             return None, None
-        bound = None if seen is None else at_soc_bound(self.asset, seen.soc_wh, w)
+        # A state of charge that is in doubt in other ways may still forbid; it never permits.
+        bound = None if measurement is None else at_soc_bound(self.asset, measurement.soc_wh, w)
         return (self._rated(w), None) if bound is None else (0.0, bound)
 
     def _rated(self, w: float) -> float:

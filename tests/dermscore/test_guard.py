@@ -325,6 +325,12 @@ def test_a_battery_that_cannot_be_seen_goes_back_in_steps_and_follows_again_when
     assert (command.setpoint_w, command.state) == (20e6, GuardState.FOLLOW)
 
 
+def test_a_bound_holds_even_where_the_power_cannot_be_seen() -> None:
+    guard, _ = run(took(guarded(), intent(1)), seen(), 0)
+    _, command = guard.step(seen(math.nan, 10e6), at(1_000))
+    assert command.setpoint_w == 0
+
+
 def test_a_battery_never_seen_is_told_zero() -> None:
     _, command = guarded().step(None, at(0))
     assert command.setpoint_w == 0
@@ -468,6 +474,7 @@ class AnyInterleaving(RuleBasedStateMachine):
         self.sent: list[Intent] = []
         self.guard = Guard.new(BATTERY, QUICK)
         self.newest: tuple[int, int] = (0, 0)
+        self.in_force: Intent | None = None  # by the rules of the page, not by the Guard
         self.command: Command | None = None
         self.hear()
 
@@ -495,7 +502,8 @@ class AnyInterleaving(RuleBasedStateMachine):
     def restart(self, reboot: bool) -> None:
         if reboot:
             self.boot_ms = self.t
-        self.guard, self.newest, self.command = Guard.new(BATTERY, QUICK), (0, 0), None
+        self.guard, self.newest = Guard.new(BATTERY, QUICK), (0, 0)
+        self.command = self.in_force = None
         self.hear()
 
     @rule(setpoint_w=SETPOINTS, lasts_ms=st.integers(-1_000, 60_000), reversion_w=st.sampled_from([0.0, None, 50e6]))
@@ -530,6 +538,11 @@ class AnyInterleaving(RuleBasedStateMachine):
         elif not is_new:
             assert self.guard == before
         if is_new:
+            refused = isinstance(verdict, Dropped) and verdict.outcome is IntentState.REFUSED
+            if isinstance(verdict, Taken):
+                self.in_force = wanted
+            elif not (refused and int(wanted.epoch) == self.newest[0]):
+                self.in_force = None
             self.newest = (int(wanted.epoch), wanted.revision)
 
     @precondition(lambda self: self.sent)
@@ -550,8 +563,8 @@ class AnyInterleaving(RuleBasedStateMachine):
     def step(self, power_w: float, soc_wh: float | None) -> None:
         before = self.command
         self.guard, self.command = self.guard.step(seen(power_w, soc_wh), self.now())
-        at_bound = soc_wh is not None and at_soc_bound(BATTERY, soc_wh, self.command.setpoint_w or 0.0)
-        assert not at_bound
+        at_bound = at_soc_bound(BATTERY, soc_wh, self.command.setpoint_w or 0.0)
+        assert at_bound is None
         obeyed = self.guard.held if self.command.state is not GuardState.FAILSAFE else None
         if obeyed is not None and obeyed.setpoint_w is not None:
             assert self.command.setpoint_w in (obeyed.setpoint_w, 0.0)
@@ -565,7 +578,8 @@ class AnyInterleaving(RuleBasedStateMachine):
             guard, _ = self.guard.step(seen(), self.now())
             if guard.held is not None:
                 assert guard.held.expires_ms > UTC + self.t
-                assert (int(guard.held.epoch), guard.held.revision) == self.newest
+                assert guard.held == self.in_force
+        assert self.guard.revision == self.newest[1]
 
     @invariant()
     def no_command_leaves_the_rating(self) -> None:
