@@ -94,7 +94,8 @@ def check(agent_id: str, assets: Path, headend: Address, pki: Path, state: Path 
 
     spec = _spec(agent_id, assets, headend, pki, state)
     edge.check(spec)
-    click.echo(f"agent {agent_id}: {len(spec.assets)} assets, certificate fine, headend {headend} (not dialled)")
+    many = "asset" if len(spec.assets) == 1 else "assets"
+    click.echo(f"agent {agent_id}: {len(spec.assets)} {many}, certificate fine, headend {headend} (not dialled)")
 
 
 @click.command()

@@ -239,7 +239,7 @@ class AssetLoop:
     # What people should know
 
     def _note_contest(self, writes: Writes, measurement: Measurement, now: Now) -> None:
-        if writes.contests == self._writes.contests or writes.contested_until_ms is None:
+        if writes.contests <= self._writes.contests or writes.contested_until_ms is None:
             return
         wait_s = (writes.contested_until_ms - now.mono_ms) / 1000
         found = f"the device follows {measurement.setpoint_w} W, which we did not write; next try in {wait_s:g} s"

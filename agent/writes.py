@@ -39,7 +39,7 @@ class Writes:
 
     def wrote(self, asked: DeviceSetpoint, read_back: ReadBack, now: Now) -> Writes:
         """After a write and its answer."""
-        return replace(self, mono_ms=now.mono_ms, asked=asked, read_back=read_back, contested_until_ms=None)
+        return replace(self, mono_ms=now.mono_ms, asked=asked, read_back=read_back)
 
     def look(self, measurement: Measurement, tolerance_w: float, dead_man_s: float, now: Now) -> Writes:
         """After a look at the device. A setpoint that is not what it told us, with its dead-man alive, is another's.
@@ -49,11 +49,17 @@ class Writes:
         if self.read_back is None or self.contested(now) or now.mono_ms - self.mono_ms >= dead_man_s * 1000:
             return self
         if same_setpoint(self.read_back.setpoint_w, measurement.setpoint_w, tolerance_w):
-            return self
+            return self._at_peace(now)
         wait_ms = min(BACK_OFF_MS * 2**self.contests, LONGEST_BACK_OFF_MS)
         return replace(
             self, asked=None, read_back=None, contests=self.contests + 1, contested_until_ms=now.mono_ms + wait_ms
         )
+
+    def _at_peace(self, now: Now) -> Writes:
+        """A contest is forgotten once nobody has contested for as long as the longest back-off."""
+        if self.contested_until_ms is None or now.mono_ms < self.contested_until_ms + LONGEST_BACK_OFF_MS:
+            return self
+        return replace(self, contests=0, contested_until_ms=None)
 
     def contested(self, now: Now) -> bool:
         """Whether another controller was seen to have the device, and the time for our next try has not come."""
