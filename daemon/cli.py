@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from daemon.version import version
-from dermscore.errors import DermsError
+from dermscore.errors import DermsError, Unreadable
 
 FOUND_WRONG = 1
 COULD_NOT_TELL = 2
@@ -95,7 +95,7 @@ class LazyGroup(click.Group):
             return wrong.exit_code
         except DermsError as wrong:
             click.echo(str(wrong), err=True)
-            return FOUND_WRONG
+            return COULD_NOT_TELL if isinstance(wrong, Unreadable) else FOUND_WRONG
         except (click.Abort, KeyboardInterrupt):
             return _INTERRUPTED
         except OSError as error:
@@ -117,16 +117,15 @@ def load(name: str, role: Role) -> click.Command:
         NotInstalled: a package that the role needs is missing, or this build does not carry the role.
     """
     try:
-        command = getattr(importlib.import_module(role.module), name)
+        module = importlib.import_module(role.module)
     except ModuleNotFoundError as missing:
         top = (missing.name or "").partition(".")[0]
         if top in _OURS and missing.name != role.module:
             raise  # a fault of ours, not of the installation
         raise NotInstalled(_how_to_install(name, role, missing.name or "")) from None
-    except AttributeError:
-        raise NotInstalled(f"this build of derms has no command {name!r}") from None
+    command = getattr(module, name, None)
     if not isinstance(command, click.Command):
-        raise TypeError(f"{role.module}.{name} is not a click command")
+        raise NotInstalled(f"this build of derms has no command {name!r}")
     return command
 
 

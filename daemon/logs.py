@@ -46,7 +46,7 @@ def configure(json: bool | None = None, level: str = "info") -> None:
 
 def get(name: str) -> Any:
     """A logger that says `logger=name`: `log.info("agent connected", agent=who, peer=peer)`. What varies is a value."""
-    return structlog.get_logger(logger=name)
+    return structlog.get_logger(_logger=name)  # stays lazy: modules take their logger before `configure` is called
 
 
 def _wants_json(json: bool | None) -> bool:
@@ -71,7 +71,9 @@ def _adopt_libraries(shared: list[Any], render: Any, threshold: int) -> None:
 
 
 def _stamp(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """RFC 3339, UTC, milliseconds."""
+    """Time (RFC 3339, UTC, milliseconds), and the logger's name under its own key."""
+    if "_logger" in event:
+        event["logger"] = event.pop("_logger")
     event["time"] = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return event
 
