@@ -124,8 +124,7 @@ class Scaling:
         return self.sign * (raw * self.scale + self.offset) * self.unit.factor
 
     def to_raw(self, value_si: float) -> Scaled:
-        if not math.isfinite(value_si):
-            raise ValueError(f"{value_si} is not a number that can be shown")
+        _refuse_no_number(value_si)
         lowest, highest = self.raw_range
         exact = (self.sign * value_si / self.unit.factor - self.offset) / self.scale
         if exact < lowest - 0.5:  # compared before rounding, so that the largest floats cannot overflow
@@ -143,6 +142,11 @@ class Scaling:
         if self.high is not None:
             highest = min(highest, math.floor(_settled((self.high - self.offset) / self.scale)))
         return lowest, highest
+
+
+def _refuse_no_number(value: float) -> None:
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is not a number that can be shown")
 
 
 def _settled(raw: float) -> float:
@@ -207,6 +211,7 @@ class PointRow:
             ValueError: the value is NaN or infinite.
         """
         if self.type is PointType.BI:
+            _refuse_no_number(value_si)
             return Scaled(int(bool(value_si)))
         return self._scaling.to_raw(value_si)
 

@@ -47,10 +47,9 @@ def _path(details: ErrorDetails, value: Any) -> Steps:
         try:
             value = value[step]
         except (LookupError, TypeError):
-            if details["type"] != "missing":
-                continue
+            continue
         path.append(step)
-    return tuple(path)
+    return (*path, details["loc"][-1]) if details["type"] == "missing" else tuple(path)
 
 
 def _what(details: ErrorDetails, model: type[BaseModel]) -> str:
@@ -130,18 +129,15 @@ _PLAIN: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
 
 
 def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
-    """The keys that may stand at `location`, over every model that the field's type admits there."""
-    candidates: list[Any] = [model]
+    """The keys that may stand at `location`, over every model that the fields' types admit there.
+
+    Steps that name no field (an index, a key of a mapping, a member of a union) lead to nothing further.
+    """
+    here: list[type[BaseModel]] = [model]
     for step in location:
-        following: list[Any] = []
-        for candidate in candidates:
-            fields = getattr(candidate, "model_fields", None)
-            if fields is None:
-                following.extend(get_args(candidate))
-            elif step in fields:
-                following.append(fields[step].annotation)
-        candidates = following or candidates
-    return {name for candidate in _models(candidates) for name in candidate.model_fields}
+        fields = [each.model_fields[str(step)] for each in here if step in each.model_fields]
+        here = list(_models(field.annotation for field in fields)) if fields else here
+    return {name for each in here for name in each.model_fields}
 
 
 def _models(annotations: Iterable[Any]) -> Iterable[type[BaseModel]]:

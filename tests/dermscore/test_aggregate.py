@@ -1,0 +1,200 @@
+"""Aggregates merge exactly, count who is missing, and invent nothing."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import replace
+from typing import Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dermscore.aggregate import Aggregate, aggregates, of, rated_w, reports, total
+from dermscore.model import Asset, Fleet, Kind, Measurement, Now, Site
+from dermscore.points import PointKind, Quantity, Series
+from dermscore.quality import GOOD, Cause, Quality, Source, Validity
+
+MANY = settings(max_examples=5000 if os.environ.get("DERMS_SOAK") == "1" else 200)
+NOW: Final = Now(utc_ms=1_000_000, mono_ms=7)
+BATTERY: Final = Asset("b", "b", "s", Kind.BATTERY, 100e6, 40e6, -50e6, 0.9, 1e6, 0.0, 100.0, "simulated", "default")
+SOLAR: Final = replace(BATTERY, id="p", kind=Kind.SOLAR, capacity_wh=0.0, max_w=30e6, min_w=0.0)
+READING: Final = Measurement("b", 995_000, 10e6, 60e6, 30e6, 60e6, None, GOOD)
+
+watts = st.floats(-1e9, 1e9)
+measurements = st.builds(
+    Measurement,
+    st.just("b"),
+    st.integers(NOW.utc_ms - 20_000, NOW.utc_ms + 20_000),
+    watts,
+    st.none() | st.floats(0, 1e9),
+    st.floats(0, 1e9),
+    st.floats(0, 1e9),
+    st.none(),
+    st.builds(Quality, st.sampled_from(Validity), st.sampled_from(Source), st.integers(0, 255).map(Cause)),
+)
+groups = st.builds(of, st.sampled_from([BATTERY, SOLAR]), st.none() | measurements, st.just(NOW))
+
+
+@MANY
+@given(groups, groups, groups)
+def test_merging_is_exactly_associative_and_commutative_with_an_identity(
+    one: Aggregate, two: Aggregate, three: Aggregate
+) -> None:
+    assert one.merge(two).merge(three) == one.merge(two.merge(three))
+    assert one.merge(two) == two.merge(one)
+    assert one.merge(Aggregate()) == one == Aggregate().merge(one)
+
+
+@MANY
+@given(st.lists(groups, max_size=8), st.data())
+def test_no_order_and_no_split_changes_a_total(parts: list[Aggregate], data: st.DataObject) -> None:
+    shuffled = data.draw(st.permutations(parts))
+    cut = data.draw(st.integers(0, len(parts)))
+    assert total(parts) == total([total(shuffled[:cut]), total(shuffled[cut:])])
+
+
+@MANY
+@given(st.lists(watts, min_size=1, max_size=50))
+def test_a_sum_is_off_by_half_a_microwatt_a_member_at_most(powers: list[float]) -> None:
+    group = total(of(BATTERY, replace(READING, power_w=power), NOW) for power in powers)
+    assert group.power_w is not None
+    assert abs(group.power_w - math.fsum(powers)) <= 0.5e-6 * len(powers) + 1e-15 * abs(math.fsum(powers))
+
+
+@MANY
+@given(st.lists(groups, max_size=8))
+def test_counts_and_coverage_stay_in_their_range(parts: list[Aggregate]) -> None:
+    group = total(parts)
+    assert 0 <= group.reporting <= group.configured == len(parts)
+    if group.coverage_pct is not None:
+        assert 0 <= group.coverage_pct <= 100
+    assert (group.power_w is None) == (group.reporting == 0)
+
+
+def test_one_asset_that_reports() -> None:
+    group = of(BATTERY, READING, NOW)
+    assert (group.configured, group.reporting) == (1, 1)
+    assert (group.power_w, group.available_up_w, group.available_down_w) == (10e6, 30e6, 60e6)
+    assert (group.soc_wh, group.capacity_wh, group.soc_pct, group.coverage_pct) == (60e6, 100e6, 60.0, 100.0)
+    assert group.oldest_ms == 995_000
+    assert group.oldest_age_ms(NOW) == 5_000
+    assert group.quality == Quality(Validity.GOOD, Source.CALCULATED)
+
+
+@pytest.mark.parametrize(
+    "measurement",
+    [
+        None,
+        replace(READING, time_ms=NOW.utc_ms - 12_001),
+        replace(READING, time_ms=NOW.utc_ms + 12_001),
+        replace(READING, quality=Quality(Validity.INVALID)),
+    ],
+    ids=["never heard", "stale", "from the future", "invalid"],
+)
+def test_a_member_that_does_not_report_is_configured_all_the_same(measurement: Measurement | None) -> None:
+    group = of(BATTERY, measurement, NOW)
+    assert (group.configured, group.reporting, group.coverage_pct) == (1, 0, 0.0)
+    for quantity in (Quantity.POWER, Quantity.SOC, Quantity.AVAILABLE_UP, Quantity.AVAILABLE_DOWN, Quantity.OLDEST_AGE):
+        assert group.value(quantity, NOW) is None
+    assert group.quality == Quality(Validity.INVALID, Source.CALCULATED, Cause.COMM_LOST)
+
+
+def test_fresh_is_up_to_the_limit_on_both_sides() -> None:
+    assert reports(replace(READING, time_ms=NOW.utc_ms - 12_000), NOW)
+    assert reports(replace(READING, time_ms=NOW.utc_ms + 12_000), NOW)
+    assert not reports(READING, NOW, fresh_within_ms=4_999)
+
+
+def test_coverage_weighs_by_the_larger_rating() -> None:
+    assert (rated_w(BATTERY), rated_w(SOLAR)) == (50e6, 30e6)
+    group = of(BATTERY, READING, NOW).merge(of(SOLAR, None, NOW))
+    assert group.coverage_pct == 100 * 50 / 80
+    idle = replace(SOLAR, max_w=0.0)
+    assert of(idle, READING, NOW).merge(of(idle, None, NOW)).coverage_pct == 50.0
+    assert Aggregate().coverage_pct is None
+
+
+def test_soc_is_of_reporting_members_that_store_and_say_so() -> None:
+    silent = of(BATTERY, replace(READING, soc_wh=None), NOW)
+    gone = of(BATTERY, None, NOW)
+    solar = of(SOLAR, replace(READING, soc_wh=None), NOW)
+    assert total([of(BATTERY, READING, NOW), silent, gone, solar]).soc_pct == 60.0
+    assert total([silent, solar]).soc_pct is None
+    assert (solar.soc_wh, solar.capacity_wh) == (None, None)
+    assert solar.quality.good
+    assert solar.quality_of(Quantity.SOC).validity is Validity.INVALID
+    assert of(SOLAR, READING, NOW).soc_pct is None  # a number where nothing is stored is nobody's energy
+
+
+def test_every_published_quantity_has_a_value() -> None:
+    group = of(BATTERY, READING, NOW).merge(of(SOLAR, None, NOW))
+    values = {quantity: group.value(quantity, NOW) for quantity in Quantity if not quantity.local}
+    assert values == {
+        Quantity.POWER: 10e6,
+        Quantity.SOC: 60.0,
+        Quantity.AVAILABLE_UP: 30e6,
+        Quantity.AVAILABLE_DOWN: 60e6,
+        Quantity.MEMBERS: 1.0,
+        Quantity.COVERAGE: 62.5,
+        Quantity.OLDEST_AGE: 5.0,
+    }
+    with pytest.raises(KeyError):
+        group.value(Quantity.HEARTBEAT, NOW)
+
+
+def test_an_age_is_never_negative_and_of_the_oldest() -> None:
+    ahead = of(BATTERY, replace(READING, time_ms=NOW.utc_ms + 500), NOW)
+    assert ahead.oldest_age_ms(NOW) == 0
+    assert ahead.merge(of(BATTERY, READING, NOW)).oldest_age_ms(NOW) == 5_000
+    assert Aggregate().oldest_age_ms(NOW) is None
+
+
+def test_quality_is_the_worst_that_entered_the_sums() -> None:
+    held = of(BATTERY, replace(READING, quality=Quality(Validity.HELD, causes=Cause.LOCAL_FORCED)), NOW)
+    test = of(BATTERY, replace(READING, quality=Quality(causes=Cause.TEST)), NOW)
+    merged = held.merge(test)
+    assert merged.quality == Quality(Validity.HELD, Source.CALCULATED, Cause.LOCAL_FORCED | Cause.TEST)
+    assert merged.quality_of(Quantity.POWER) == merged.quality
+    assert merged.quality_of(Quantity.SOC) == merged.quality
+
+
+def test_how_many_report_is_known_even_when_none_does() -> None:
+    lost = of(BATTERY, replace(READING, time_ms=0, quality=Quality(causes=Cause.TEST)), NOW)
+    for quantity in (Quantity.MEMBERS, Quantity.COVERAGE):
+        assert lost.quality_of(quantity) == Quality(Validity.GOOD, Source.CALCULATED, Cause.TEST)
+        assert lost.value(quantity, NOW) == 0.0
+        assert Aggregate().quality_of(quantity) == Quality(Validity.INVALID, Source.CALCULATED)
+    assert lost.quality_of(Quantity.OLDEST_AGE).validity is Validity.INVALID
+
+
+@pytest.mark.parametrize("power", [math.nan, math.inf])
+def test_what_is_no_number_never_enters_a_sum(power: float) -> None:
+    with pytest.raises((ValueError, OverflowError)):
+        of(BATTERY, replace(READING, power_w=power), NOW)
+
+
+def test_series_get_their_groups_in_the_order_asked_for() -> None:
+    sites = {name: Site(name, name, "A", f"feeder/F1/site/{name}") for name in ("S1", "S11")}
+    members = [
+        replace(BATTERY, id="b1", site_id="S1"),
+        replace(SOLAR, id="p1", site_id="S1"),
+        replace(BATTERY, id="b2", site_id="S11"),
+    ]
+    fleet = Fleet(sites, {asset.id: asset for asset in members})
+    heard = {"b1": READING, "b2": replace(READING, power_w=-4e6), "p1": replace(READING, power_w=1e6, soc_wh=None)}
+    wanted = [
+        Series("feeder/F1", PointKind.ALL, Quantity.POWER),
+        Series("feeder/F1/site/S1", PointKind.BATTERY, Quantity.SOC),
+        Series("feeder/F1", PointKind.BATTERY, Quantity.POWER),
+        Series("feeder/F1", PointKind.ALL, Quantity.MEMBERS),
+        Series("feeder/F1", PointKind.LOAD, Quantity.POWER),
+        Series("nowhere", PointKind.ALL, Quantity.POWER),
+    ]
+    got = aggregates(fleet, heard, wanted, NOW)
+    assert [series for series, _ in got] == wanted
+    assert [group.value(series.quantity, NOW) for series, group in got] == [7e6, 60.0, 6e6, 3.0, None, None]
+    assert got[-1][1] == Aggregate()
+    stale = aggregates(fleet, heard, wanted[:1], NOW, fresh_within_ms=1_000)
+    assert stale[0][1].reporting == 0

@@ -1,0 +1,38 @@
+"""A file that cannot be read says why, and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dermscore import textfile
+from dermscore.errors import BadInput, Unreadable
+
+
+def test_a_byte_order_mark_is_not_text(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    file.write_bytes(b"\xef\xbb\xbfsites: 1\n")
+    assert textfile.read_text(file) == "sites: 1\n"
+
+
+def test_a_missing_file_and_a_folder_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match="No such file"):
+        textfile.read_text(tmp_path / "none")
+    with pytest.raises(Unreadable, match="cannot be read"):
+        textfile.read_text(tmp_path)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    with file.open("wb") as sparse:
+        sparse.truncate(textfile.MAX_BYTES + 1)
+    with pytest.raises(Unreadable, match="larger than 64 MiB"):
+        textfile.read_text(file)
+
+
+def test_bytes_that_are_not_utf8_are_named_with_their_line() -> None:
+    with pytest.raises(BadInput, match=r"^a\.csv:3: byte 0xe9 is not UTF-8; save the file as UTF-8$"):
+        textfile.decode(b"one\ntwo\ncaf\xe9\n", "a.csv")
+    with pytest.raises(BadInput, match="is UTF-16; save it as UTF-8"):
+        textfile.decode("a,b".encode("utf-16"), "a.csv")
