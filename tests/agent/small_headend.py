@@ -22,6 +22,8 @@ from wire.dial import Caller, Ended, Session, Why
 from wire.identity import Refused, Role, TlsFiles
 from wire.v1.agent_link_pb2 import Ack, AgentMessage, HeadendMessage, Heartbeat, Registered
 
+HEARD_S = 4.5  # a period of telemetry and a little
+
 
 def utc_ms() -> int:
     return time.time_ns() // 1_000_000
@@ -113,12 +115,13 @@ async def _main(pki: Path, port: int) -> None:
     await headend.start(port)
     while True:
         print(json.dumps(_line(headend)), flush=True)
-        headend.readings.clear()
+        headend.readings = [(at_s, reading) for at_s, reading in headend.readings if at_s > time.monotonic() - HEARD_S]
         await asyncio.sleep(1)
 
 
 def _line(headend: SmallHeadend) -> dict[str, object]:
     return {
+        "mono_s": time.monotonic(),
         "port": headend.port,
         "connected": len(headend.sessions),
         "registrations": headend.registrations,

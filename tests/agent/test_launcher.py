@@ -34,14 +34,17 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with assets.yaml (three batteries) and pki/."""
-    folder = tmp_path_factory.mktemp("fleet")
+    return make_fleet(tmp_path_factory.mktemp("fleet"), ASSETS)
+
+
+def make_fleet(folder: Path, asset_ids: list[str]) -> Path:
+    """The folder with assets.yaml (batteries) and pki/."""
     lines = ["sites:", f"  - {{id: {SITE}, name: Jersey, location: Region-A, path: feeder/F1/site/S1}}", "assets:"]
-    for number, asset_id in enumerate(ASSETS):
+    for number, asset_id in enumerate(asset_ids):
         rest = "capacity_mwhr: 100.0, max_mw: 50.0, min_mw: -50.0, efficiency: 0.9, ramp_rate_mw_per_min: 1000.0"
         lines.append(f"  - {{id: {asset_id}, name: Battery {number}, site_id: {SITE}, kind: battery, {rest}}}")
     (folder / "assets.yaml").write_text("\n".join(lines) + "\n")
-    pki.init(folder / "pki", [*ASSETS, SITE])
+    pki.init(folder / "pki", [*asset_ids, SITE])
     return folder
 
 
@@ -175,7 +178,10 @@ def test_a_killed_agent_comes_back_and_its_neighbours_notice_nothing(running: Ru
     before = running.agents()
     os.kill(before[victim]["pid"], signal.SIGKILL)
     wait_for(lambda: running.pids()[victim] != before[victim]["pid"], "a new process for the asset")
-    running.heard(lambda line: victim in line["heard"] and line["connected"] == 3, "the asset is heard again")
+    running.heard(
+        lambda line: line["registrations"] == 4 and victim in line["heard"] and line["connected"] == 3,
+        "the asset is heard again",
+    )
     after = running.agents()
     assert [after[other]["pid"] for other in others] == [before[other]["pid"] for other in others]
     assert after[victim]["tick"] >= before[victim]["tick"]
@@ -222,6 +228,24 @@ def test_an_agent_that_stands_still_holds_up_nobody(running: Running) -> None:
     assert running.launcher.wait(12) == 0
     assert "killed" in running.logged()
     wait_for(lambda: not running.tree(), "nothing is left", 5)
+
+
+def test_a_larger_fleet_is_heard_in_every_period(tmp_path: Path) -> None:
+    """100 agents on two cores in `make soak`; fewer here, where the cores are shared."""
+    count = 100 if os.environ.get("DERMS_SOAK") == "1" else 12
+    asset_ids = [f"00000000-0000-5000-8000-{number:012d}" for number in range(1, count + 1)]
+    system = Running(make_fleet(tmp_path, asset_ids), tmp_path)
+    try:
+        system.heard(lambda line: line["connected"] == count, "all connected", 60)
+        system.heard(lambda line: len(line["heard"]) == count, "all heard within a period", 20)
+        for _ in range(8):
+            line = system.hear()
+            assert (line["connected"], len(line["heard"])) == (count, count)
+        agents = [process for process in system.tree() if process.parent == system.server().pid]
+        assert len(agents) == count
+        assert max(private_kb(process.pid) for process in agents) < LIMIT_KB
+    finally:
+        system.close()
 
 
 def run_cli(*arguments: str, within_s: float = 30.0) -> subprocess.CompletedProcess[str]:
