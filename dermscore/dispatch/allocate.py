@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum, isfinite
@@ -26,7 +27,8 @@ Rule = Callable[[Asset, Measurement | None], float]
 RULES: Mapping[str, Rule] = {CAPACITY_SHARE: lambda asset, measurement: asset.capacity_wh}
 """The rules by name. Capacity share: in proportion to `capacity_wh`, so that equal batteries empty together."""
 
-_DUST = 1e-12  # of the powers summed: what is left by floating point, and no shortfall
+_SAME = 1e-12  # of the target: two setpoints that differ by less are the same
+_DUST = 1e-14  # of the powers summed: what floating point leaves, and no shortfall
 _LEAST_WEIGHT = 1e-12  # of the largest: a still smaller weight would overflow the level
 
 
@@ -112,7 +114,7 @@ def allocate(
         for member, raw, final in zip(members, raw_w, setpoint_w, strict=True)
     }
     delivered_w = fsum(setpoint_w)
-    shortfall_w = _without_dust(target_w - delivered_w, target_w, setpoint_w)
+    shortfall_w = _without_dust(target_w - delivered_w, target_w, [envelope.bounds[member] for member in members])
     in_order = [asset.id for asset in tree.assets]
     return Allocation(
         tree.path,
@@ -149,12 +151,11 @@ def _split(target_w: float, weights: Sequence[float], bounds: Sequence[Bounds]) 
 
 
 def _fill(target_w: float, weight: Column, low: Column, high: Column) -> Column:
-    """clip(L * weight, low, high) for the level L at which it sums to the target, which is met as nearly as the bounds
-    allow.
+    """clip(L * weight, low, high) for the level L at which it sums to the target, or as near as the bounds allow.
 
     The sum as a function of L is piecewise linear and rising, with a break where an asset meets a bound: sort the
-    breaks, add up, find the segment, and interpolate. The sums of a million terms leave some dust, so the level is
-    polished twice.
+    breaks, find the two that the target lies between, and solve between them for those still free. The sum is evaluated
+    anew at each break that is tried, since running sums over weights of very different size lose the small ones.
     """
     import numpy as np
 
@@ -163,25 +164,23 @@ def _fill(target_w: float, weight: Column, low: Column, high: Column) -> Column:
     if target_w <= low.sum():
         return low
     weight = np.maximum(weight / weight.max(), _LEAST_WEIGHT)
-    breaks = np.concatenate((low / weight, high / weight))
-    order = np.argsort(breaks, kind="stable")
-    breaks = breaks[order]
-    slope = np.cumsum(np.concatenate((weight, -weight))[order])
-    reached = low.sum() + np.concatenate(([0.0], np.cumsum(slope[:-1] * np.diff(breaks))))
-    segment = min(max(int(np.searchsorted(reached, target_w)), 1), len(breaks) - 1)
-    rise = max(float(slope[segment - 1]), _LEAST_WEIGHT)
-    level = min(float(breaks[segment - 1]) + (target_w - float(reached[segment - 1])) / rise, float(breaks[segment]))
-    filled = np.clip(level * weight, low, high)
-    for _ in range(2):
-        free = (low < filled) & (filled < high)
-        if free.any():
-            level += (target_w - fsum(filled)) / float(weight[free].sum())
-            filled = np.clip(level * weight, low, high)
-    return filled
+    enters, leaves = low / weight, high / weight
+    breaks = np.sort(np.concatenate((enters, leaves)))
+
+    def placed_w(level: float) -> float:
+        return float(np.clip(level * weight, low, high).sum())
+
+    upper = bisect_left(range(len(breaks)), target_w, key=lambda at: placed_w(float(breaks[at])))
+    above = float(breaks[min(max(upper, 1), len(breaks) - 1)])
+    free = (enters < above) & (leaves >= above)
+    others_w = fsum(np.where(enters < above, high, low)[~free])
+    rise = float(weight[free].sum())
+    level = (target_w - others_w) / rise if rise else above
+    return np.clip(level * weight, low, high)
 
 
 def _share(asset_id: str, raw_w: float, setpoint_w: float, bounds: Bounds, rule: str, target_w: float) -> Share:
-    same = abs(setpoint_w - raw_w) <= _DUST * max(abs(target_w), abs(raw_w), 1.0)
+    same = abs(setpoint_w - raw_w) <= _SAME * max(abs(target_w), abs(raw_w), 1.0)
     if same:
         return Share(asset_id, raw_w, setpoint_w, False, rule)
     bound = bounds.max if setpoint_w < raw_w else bounds.min
@@ -193,8 +192,8 @@ def _share(asset_id: str, raw_w: float, setpoint_w: float, bounds: Bounds, rule:
     )
 
 
-def _without_dust(shortfall_w: float, target_w: float, setpoint_w: Sequence[float]) -> float:
-    summed_w = abs(target_w) + fsum(abs(w) for w in setpoint_w)
+def _without_dust(shortfall_w: float, target_w: float, bounds: Sequence[Bounds]) -> float:
+    summed_w = abs(target_w) + fsum(max(abs(each.min.w), abs(each.max.w)) for each in bounds)
     return 0.0 if abs(shortfall_w) <= _DUST * summed_w else shortfall_w
 
 
@@ -218,7 +217,7 @@ def _causes(
     for asset_id in sorted(weights):
         given_w = shares[asset_id].setpoint_w if asset_id in shares else 0.0
         lack_w = target_w * (weights[asset_id] / total) - given_w if weights[asset_id] > 0 else 0.0
-        if lack_w * shortfall_w > 0:
+        if lack_w and (lack_w > 0) is (shortfall_w > 0):
             lacks.append(ShortfallCause(asset_id, lack_w, *_why(asset_id, shortfall_w, envelope, excluded)))
     if not lacks:
         return (ShortfallCause("", shortfall_w, BoundSource.NO_ASSETS, "no asset here has a share"),)

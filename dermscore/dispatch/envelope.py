@@ -144,11 +144,12 @@ def _limited(bounds: Bounds, limit: Limit | None) -> Bounds:
 
 
 def _tightened(low: Bound, high: Bound) -> Bounds:
-    """Where the two have crossed (a rating without 0, and a bound of 0), the one nearer to 0 is both: off is safe."""
+    """Where the two have crossed (a rating without 0, and a limit inside it) nothing is left but off."""
     if low.w <= high.w:
         return Bounds(low, high)
     nearer = min(low, high, key=lambda bound: abs(bound.w))
-    return Bounds(nearer, nearer)
+    off = Bound(0.0, nearer.source, f"0 W: {nearer.detail}")
+    return Bounds(off, off)
 
 
 def _holder(tree: Node, snapshot: Snapshot, controls: Controls, asset: Asset, now: Now) -> Control | None:

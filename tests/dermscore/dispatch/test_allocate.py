@@ -1,0 +1,312 @@
+"""The split: nothing lost, no bound broken, as much delivered as can be, in any order, every watt accounted for."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dermscore.dispatch import (
+    Allocation,
+    Bound,
+    Bounds,
+    BoundSource,
+    Controls,
+    Envelope,
+    Refused,
+    allocate,
+    envelope,
+    explain,
+)
+from dermscore.model import Asset, Fleet, Kind, Measurement, Node, Now, Site, Snapshot
+from dermscore.quality import GOOD
+
+MANY = settings(max_examples=10_000 if os.environ.get("DERMS_SOAK") == "1" else 200, deadline=None)
+NOW = Now(0, 0)
+SITE = Site("s1", "S1", "here", "S1")
+
+
+def battery(name: str, capacity_mwh: float = 100, max_mw: float = 40, min_mw: float = -40) -> Asset:
+    return Asset(
+        name, name, "s1", Kind.BATTERY, capacity_mwh * 1e6, max_mw * 1e6, min_mw * 1e6, 0.9, 1e6, 0, 100, "x", "default"
+    )
+
+
+def world(
+    *assets: Asset, away: Sequence[str] = (), silent: Sequence[str] = (), soc_pct: float = 50
+) -> tuple[Snapshot, Node, Envelope]:
+    fleet = Fleet({"s1": SITE}, {asset.id: asset for asset in assets})
+    measurements = {
+        asset.id: Measurement(asset.id, 0, 0.0, asset.capacity_wh * soc_pct / 100, 0.0, 0.0, None, GOOD)
+        for asset in assets
+        if asset.id not in silent
+    }
+    snapshot = Snapshot(fleet, measurements, frozenset(fleet.assets) - frozenset(away))
+    node = fleet.node("S1") or Node("S1", ())
+    return snapshot, node, envelope(node, snapshot, Controls(), (), NOW)
+
+
+def split(target_mw: float, *assets: Asset, **more: object) -> Allocation:
+    result = allocate(*world(*assets, **more), target_mw * 1e6)  # type: ignore[arg-type]
+    assert isinstance(result, Allocation)
+    return result
+
+
+def megawatts(allocation: Allocation) -> dict[str, float]:
+    return {share.asset_id: share.setpoint_w / 1e6 for share in allocation.shares}
+
+
+A, B, C = battery("a", 80), battery("b", 120), battery("c", 200)
+
+
+def test_by_capacity() -> None:
+    result = split(40, A, B, C)
+    assert megawatts(result) == pytest.approx({"a": 8, "b": 12, "c": 20})
+    assert not any(share.clamped for share in result.shares)
+    assert {share.cause for share in result.shares} == {"capacity share"}
+    assert (result.delivered_w, result.shortfall_w, result.causes) == (40e6, 0, ())
+
+
+def test_what_one_cannot_take_the_others_share() -> None:
+    result = split(100, A, B, C)
+    assert megawatts(result) == pytest.approx({"a": 24, "b": 36, "c": 40})
+    by_id = {share.asset_id: share for share in result.shares}
+    assert by_id["c"].raw_w == pytest.approx(50e6)
+    assert by_id["c"].cause == "its rating of 40 MW"
+    assert by_id["a"].cause == "takes 4 MW because others are bound"
+    assert all(share.clamped for share in result.shares)
+    assert result.shortfall_w == 0
+
+
+def test_charging_is_the_mirror() -> None:
+    assert megawatts(split(-100, A, B, C)) == pytest.approx({"a": -24, "b": -36, "c": -40})
+
+
+def test_what_cannot_be_placed_is_reported_with_its_causes() -> None:
+    result = split(150, A, B, C)
+    assert (result.delivered_w, result.shortfall_w) == (120e6, 30e6)
+    assert math.fsum(cause.w for cause in result.causes) == pytest.approx(30e6)
+    assert {(cause.asset_id, cause.source) for cause in result.causes} == {
+        ("b", BoundSource.RATING),
+        ("c", BoundSource.RATING),
+    }
+
+
+def test_a_shortfall_is_laid_at_the_door_of_who_is_missing() -> None:
+    result = split(60, battery("a"), battery("b"), away=["b"])
+    (cause,) = result.causes
+    assert (cause.asset_id, cause.w, cause.detail) == ("b", 20e6, "b is not connected")
+    assert [excluded.asset_id for excluded in result.excluded] == ["b"]
+    surplus = split(-60, battery("a"), battery("b"), silent=["b"])
+    assert surplus.shortfall_w == -20e6
+    assert surplus.causes[0].source is BoundSource.NEVER_HEARD
+
+
+def test_an_empty_battery_is_bound_by_its_charge() -> None:
+    result = split(10, battery("a"), soc_pct=0)
+    assert result.causes[0].source is BoundSource.SOC
+    assert result.shares[0].cause == "0 W: its state of charge is at its minimum of 0 %"
+
+
+def test_with_nobody_there_all_is_shortfall() -> None:
+    (cause,) = split(10, battery("a"), away=["a"]).causes
+    assert (cause.asset_id, cause.w, cause.source) == ("a", 10e6, BoundSource.DISCONNECTED)
+    nobody = split(10)
+    assert (nobody.shares, nobody.delivered_w, nobody.shortfall_w) == ((), 0, 10e6)
+    assert nobody.causes[0].source is BoundSource.NO_ASSETS
+    assert nobody.causes[0].w == 10e6
+
+
+def test_without_capacity_there_is_no_share() -> None:
+    solar = replace(battery("p", 0), kind=Kind.SOLAR)
+    result = split(10, solar, battery("a"))
+    assert megawatts(result) == {"a": 10}
+    assert result.excluded[0].source is BoundSource.NO_SHARE
+    assert split(10, solar).causes[0].source is BoundSource.NO_ASSETS
+
+
+@pytest.mark.parametrize("target_w", [math.nan, math.inf, -math.inf])
+def test_a_target_that_is_not_a_number_is_refused(target_w: float) -> None:
+    assert allocate(*world(A), target_w) == Refused("the target is not a number")
+
+
+def test_an_unknown_rule_is_refused_and_the_known_are_named() -> None:
+    assert allocate(*world(A), 1.0, "by colour") == Refused("there is no rule 'by colour'; there are: capacity share")
+
+
+def test_an_asset_held_elsewhere_stays_and_the_rest_makes_up_for_it() -> None:
+    snapshot, node, free = world(battery("a"), battery("b"), battery("c"))
+    held = Bound(-10e6, BoundSource.HELD, "held by dispatch d0")
+    result = allocate(snapshot, node, replace(free, bounds={**free.bounds, "a": Bounds(held, held)}), 30e6)
+    assert isinstance(result, Allocation)
+    assert megawatts(result) == pytest.approx({"a": -10, "b": 20, "c": 20})
+    assert result.shares[0].cause == "held by dispatch d0"
+    over = Bound(30e6, BoundSource.HELD, "held by dispatch d0")
+    result = allocate(snapshot, node, replace(free, bounds={**free.bounds, "a": Bounds(over, over)}), 40e6)
+    assert isinstance(result, Allocation)
+    assert megawatts(result) == pytest.approx({"a": 30, "b": 5, "c": 5})
+    assert result.shares[1].cause == "leaves 8.33333 MW because others are bound"
+
+
+def test_too_much_held_is_an_excess_with_its_cause() -> None:
+    snapshot, node, free = world(battery("a"), battery("b", min_mw=0))
+    held = Bound(30e6, BoundSource.HELD, "held by dispatch d0")
+    result = allocate(snapshot, node, replace(free, bounds={**free.bounds, "a": Bounds(held, held)}), 10e6)
+    assert isinstance(result, Allocation)
+    assert (result.delivered_w, result.shortfall_w) == (30e6, -20e6)
+    assert [(cause.asset_id, cause.w) for cause in result.causes] == [("a", -20e6)]
+
+
+def test_every_asset_is_explained_in_one_sentence_with_units() -> None:
+    solar = replace(battery("p", 0), kind=Kind.SOLAR)
+    result = split(100, A, B, C, battery("d"), solar, away=["d"])
+    assert explain(result, "c") == (
+        "c is asked for 40 MW instead of 50 MW, its capacity share of the 100 MW wanted at S1: its rating of 40 MW."
+    )
+    assert explain(result, "d") == "d is asked for nothing of the 100 MW wanted at S1: d is not connected."
+    assert explain(result, "p") == "p is asked for nothing of the 100 MW wanted at S1: p has no capacity share."
+    assert explain(result, "z") == "z has no part in the 100 MW wanted at S1: it is not below that node."
+    small = split(0.0005, A)
+    assert explain(small, "a") == "a is asked for 500 W, its capacity share of the 500 W wanted at S1."
+    assert "the whole fleet" in explain(replace(small, path=""), "a")
+
+
+# --- properties ---
+
+# Mostly bounds on either side of 0 as ratings are, some held at one value, some all on one side.
+ONE_BOUNDS = st.one_of(
+    st.tuples(st.floats(-1e8, 0), st.floats(0, 1e8)),
+    st.floats(-1e8, 1e8).map(lambda w: (w, w)),
+    st.tuples(st.floats(-1e8, 1e8), st.floats(-1e8, 1e8)).map(lambda two: (min(two), max(two))),
+)
+MEMBERS = st.lists(st.tuples(st.floats(1e-3, 1e12), ONE_BOUNDS), min_size=1, max_size=12)
+TARGETS = st.one_of(st.sampled_from([0.0, 1e-300, -1e300]), st.floats(-2e9, 2e9), st.floats(-1e3, 1e3))
+
+
+def fleet_of(members: Sequence[tuple[float, tuple[float, float]]], order: Sequence[int]) -> tuple[Node, Envelope]:
+    assets = [replace(battery(f"a{n:02}"), capacity_wh=capacity_wh) for n, (capacity_wh, _) in enumerate(members)]
+    bounds = {
+        f"a{n:02}": Bounds(Bound(low, BoundSource.RATING, "low"), Bound(high, BoundSource.RATING, "high"))
+        for n, (_, (low, high)) in enumerate(members)
+    }
+    total = Bound(0.0, BoundSource.ASSETS, "")
+    return Node("S1", tuple(assets[n] for n in order)), Envelope("S1", bounds, {}, Bounds(total, total))
+
+
+EMPTY = Snapshot(Fleet({}, {}))
+
+
+def fill(
+    members: Sequence[tuple[float, tuple[float, float]]], target_w: float, order: Sequence[int] | None = None
+) -> Allocation:
+    node, bounds = fleet_of(members, range(len(members)) if order is None else order)
+    result = allocate(EMPTY, node, bounds, target_w)
+    assert isinstance(result, Allocation)
+    return result
+
+
+def scale_w(members: Sequence[tuple[float, tuple[float, float]]], target_w: float) -> float:
+    """What rounding is measured against: the powers that were summed."""
+    return abs(target_w) + math.fsum(max(abs(low), abs(high)) for _, (low, high) in members)
+
+
+@MANY
+@given(members=MEMBERS, target_w=TARGETS)
+def test_sum_and_shortfall_are_the_target_and_no_bound_is_broken(
+    members: list[tuple[float, tuple[float, float]]], target_w: float
+) -> None:
+    result = fill(members, target_w)
+    placed = math.fsum(share.setpoint_w for share in result.shares)
+    assert placed + result.shortfall_w == pytest.approx(target_w, rel=1e-9, abs=1e-12 * scale_w(members, target_w))
+    assert result.delivered_w == placed
+    for share, (_, (low, high)) in zip(result.shares, members, strict=True):
+        assert low <= share.setpoint_w <= high
+    assert math.fsum(cause.w for cause in result.causes) == pytest.approx(result.shortfall_w)
+    assert all(math.copysign(1, cause.w) == math.copysign(1, result.shortfall_w) for cause in result.causes)
+    assert all(cause.asset_id for cause in result.causes)
+
+
+@MANY
+@given(members=MEMBERS, target_w=TARGETS)
+def test_as_much_is_delivered_as_the_bounds_allow(
+    members: list[tuple[float, tuple[float, float]]], target_w: float
+) -> None:
+    lowest = math.fsum(low for _, (low, _) in members)
+    highest = math.fsum(high for _, (_, high) in members)
+    best = min(max(target_w, lowest), highest)
+    result = fill(members, target_w)
+    assert result.delivered_w == pytest.approx(best, rel=1e-9, abs=1e-9 * scale_w(members, 0))
+    if abs(best - target_w) <= 1e-13 * scale_w(members, target_w):
+        assert result.shortfall_w == 0
+
+
+@MANY
+@given(members=MEMBERS, target_w=TARGETS, data=st.data())
+def test_the_order_of_the_assets_does_not_matter(
+    members: list[tuple[float, tuple[float, float]]], target_w: float, data: st.DataObject
+) -> None:
+    order = data.draw(st.permutations(range(len(members))))
+    straight, shuffled = fill(members, target_w), fill(members, target_w, order)
+    assert {share.asset_id: share for share in straight.shares} == {s.asset_id: s for s in shuffled.shares}
+    assert (straight.shortfall_w, straight.causes) == (shuffled.shortfall_w, shuffled.causes)
+
+
+@MANY
+@given(members=MEMBERS, targets_w=st.tuples(TARGETS, TARGETS))
+def test_each_setpoint_grows_with_the_target(
+    members: list[tuple[float, tuple[float, float]]], targets_w: tuple[float, float]
+) -> None:
+    less, more = fill(members, min(targets_w)), fill(members, max(targets_w))
+    slack = 1e-12 * scale_w(members, max(map(abs, targets_w)))
+    for low, high in zip(less.shares, more.shares, strict=True):
+        assert low.setpoint_w <= high.setpoint_w + slack
+
+
+@MANY
+@given(members=MEMBERS, target_w=TARGETS)
+def test_what_was_delivered_is_delivered_again(
+    members: list[tuple[float, tuple[float, float]]], target_w: float
+) -> None:
+    first = fill(members, target_w)
+    again = fill(members, first.delivered_w)
+    for one, other in zip(first.shares, again.shares, strict=True):
+        assert one.setpoint_w == pytest.approx(other.setpoint_w, abs=1e-9 * scale_w(members, 0))
+
+
+@MANY
+@given(members=MEMBERS, target_w=TARGETS)
+def test_whoever_is_not_bound_has_the_same_part_by_weight(
+    members: list[tuple[float, tuple[float, float]]], target_w: float
+) -> None:
+    result = fill(members, target_w)
+    heaviest = max(weight for weight, _ in members)
+    free = [
+        share.setpoint_w / weight * heaviest
+        for share, (weight, (low, high)) in zip(result.shares, members, strict=True)
+        if low < share.setpoint_w < high and weight > 1e-6 * heaviest
+    ]
+    assert all(level == pytest.approx(free[0], rel=1e-6, abs=1e-3) for level in free)
+
+
+def test_ten_thousand_assets_are_exact() -> None:
+    members = [(1.0 + n % 7, (-1e6 * (1 + n % 3), 1e6 * (1 + n % 5))) for n in range(10_000)]
+    result = fill(members, 1.2345678e10)
+    assert math.fsum(share.setpoint_w for share in result.shares) == pytest.approx(1.2345678e10, rel=1e-12)
+    assert result.shortfall_w == 0
+
+
+def test_importing_it_loads_no_third_party_package() -> None:
+    script = (
+        "import sys; before = set(sys.modules); import dermscore.dispatch; "
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before}; "
+        "print(*(new - set(sys.stdlib_module_names)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["dermscore"]
