@@ -10,13 +10,12 @@ import random
 from collections.abc import Sequence
 
 from agent.drivers import Clock
+from agent.headend_time import HeadendTime
 from agent.loop import AssetLoop
 from agent.reports import Reports
 from daemon import logs
 from daemon.version import software
 from dermscore.errors import BadInput, DermsError, Problem
-from dermscore.guard import offset_ms
-from dermscore.model import Now
 from wire import convert, dial
 from wire.convert import AssetEvent, Claim, Report
 from wire.dial import Ended, Session, Why
@@ -59,7 +58,8 @@ class Link:
         self._phase_s = random.Random(agent_id).uniform(0, telemetry_s)
         self._session: AgentSession | None = None
         self._registered = asyncio.Event()
-        self._headend: tuple[int, Now] | None = None  # the headend's UTC ms, and our clocks when it came
+        self._headend: HeadendTime | None = None
+        self._heard_mono_ms = 0
         self._seq = 0
         self._leaving = False
 
@@ -100,7 +100,7 @@ class Link:
                 dial.open_stream(channel, dial.AGENT_LINK), beat=self._beat, seal=self._seal
             )
             session.outgoing.put(AgentMessage(register=convert.register(self._claim())))
-            self._session = session
+            self._session, self._heard_mono_ms = session, self._clock().mono_ms
             try:
                 return await self._hold(session)
             finally:
@@ -173,18 +173,36 @@ class Link:
 
     async def _hear(self, message: HeadendMessage) -> None:
         """Raises BadInput: the headend said what makes no sense, and the session ends."""
+        if self._stood_still():
+            return
         body = message.WhichOneof("body")
         if body == "registered":
             self._on_registered(message.registered)
         elif body == "heartbeat":
-            self._headend = (message.heartbeat.sent_ms, self._clock())
+            self._on_heartbeat(message.heartbeat)
         elif body == "setpoint":
             self._on_setpoint(message)
+
+    def _stood_still(self) -> bool:
+        """Whether this process was stopped so long that what it now reads has waited for it. Then the session ends.
+
+        Nothing tells how old such a message is; a new session brings what is in force, and the headend's time with it.
+        """
+        before_ms, self._heard_mono_ms = self._heard_mono_ms, self._clock().mono_ms
+        paused_s = (self._heard_mono_ms - before_ms) / 1000
+        if paused_s < dial.SILENCE_S or self._session is None:
+            return False
+        self._session.end(Why.SILENT, f"this agent heard nothing for {paused_s:.0f} s; what waited is not believed")
+        return True
+
+    def _on_heartbeat(self, heartbeat: Heartbeat) -> None:
+        if self._headend is not None:
+            self._headend = self._headend.hear(heartbeat.sent_ms, self._clock())
 
     def _on_registered(self, registered: Registered) -> None:
         if self._registered.is_set():
             raise BadInput([Problem("Registered", "", "came twice on one stream")])
-        self._headend = (registered.headend_time_ms, self._clock())
+        self._headend = HeadendTime(registered.headend_time_ms, self._clock())
         self._registered.set()
         for loop in self._loops.values():
             loop.link(True)
@@ -195,5 +213,4 @@ class Link:
         intent = convert.intent(message.setpoint, self._ids)
         if self._headend is None:
             raise BadInput([Problem("Setpoint", "", "came before Registered, so its end cannot be told")])
-        sent_ms, heard = self._headend
-        self._loops[intent.asset_id].receive(intent, offset_ms(sent_ms, heard, self._clock()))
+        self._loops[intent.asset_id].receive(intent, self._headend.offset_ms(self._clock()))

@@ -20,13 +20,14 @@ import pytest
 import small_headend  # this folder's: conftest loads it
 import structlog
 
+from agent.drivers import Clock
 from agent.drivers.simulated import SimulatedDriver
 from agent.link import Link
 from agent.loop import AssetLoop
 from agent.reports import Reports
 from daemon.clock import now
 from dermscore.intent import Intent
-from dermscore.model import Asset, Kind
+from dermscore.model import Asset, Kind, Now
 from dermscore.quality import Cause
 from wire.dial import Session, Why
 from wire.identity import TlsFiles
@@ -54,13 +55,21 @@ def intent(headend: Any, w: float, revision: int = 1, asset_id: str = "a1", dura
 class Edge:
     """Loops and a link, without the process around them."""
 
-    def __init__(self, pki: Path, port: int, agent_id: str = "a1", assets: tuple[Asset, ...] = (), **link: Any) -> None:
+    def __init__(
+        self,
+        pki: Path,
+        port: int,
+        agent_id: str = "a1",
+        assets: tuple[Asset, ...] = (),
+        clock: Clock = now,
+        **link: Any,
+    ) -> None:
         self.reports = Reports()
-        self.drivers = {asset.id: SimulatedDriver(asset, now) for asset in assets or (make_asset(agent_id),)}
+        self.drivers = {asset.id: SimulatedDriver(asset, clock) for asset in assets or (make_asset(agent_id),)}
         pairs = zip(assets or (make_asset(agent_id),), self.drivers.values(), strict=True)
-        self.loops = [AssetLoop(asset, driver, self.reports, now) for asset, driver in pairs]
+        self.loops = [AssetLoop(asset, driver, self.reports, clock) for asset, driver in pairs]
         files = TlsFiles.agent(pki, agent_id)
-        self.link = Link(agent_id, self.loops, self.reports, f"127.0.0.1:{port}", files, now, telemetry_s=0.5, **link)
+        self.link = Link(agent_id, self.loops, self.reports, f"127.0.0.1:{port}", files, clock, telemetry_s=0.5, **link)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Edge]:
@@ -113,6 +122,32 @@ async def test_a_setpoint_that_ended_on_its_way_never_acts(certificates: Path, h
         await until(lambda: len(headend.readings) >= 4)
     assert [report.state.value for report in headend.reports] == ["expired"]
     assert {reading.power_w for _, reading in headend.readings} == {0.0}
+
+
+class Stoppable:
+    """Our clocks; `stop` lets time pass that nobody here lives through, as a stopped process does."""
+
+    def __init__(self) -> None:
+        self.passed_ms = 0
+
+    def __call__(self) -> Now:
+        real = now()
+        return Now(real.utc_ms + self.passed_ms, real.mono_ms + self.passed_ms)
+
+
+async def test_what_waited_while_the_agent_was_stopped_never_acts(certificates: Path, headend: Any, until: Any) -> None:
+    """The setpoint was sent with a minute to live; the agent stood still for two, and then finds it in its buffer."""
+    clock = Stoppable()
+    with structlog.testing.capture_logs() as logs:
+        async with Edge(certificates, headend.port, clock=clock).running():
+            await until(lambda: headend.readings)
+            clock.passed_ms = 120_000
+            headend.send("a1", intent(headend, 30e6, duration_s=60))
+            await until(lambda: headend.registrations == 2)
+            await until(lambda: len(headend.readings) >= 4)
+    assert headend.reports == []
+    assert {reading.power_w for _, reading in headend.readings} == {0.0}
+    assert any("what waited is not believed" in str(line.get("why")) for line in logs)
 
 
 async def test_the_headends_clock_counts_and_not_ours(certificates: Path, until: Any) -> None:
