@@ -11,10 +11,10 @@ from enum import StrEnum
 class Intent:
     """One asset's part of one dispatch, as the store holds it and the headend sends it.
 
-    `revision` increases with every intent of the asset within one `epoch`; the epoch changes only when the store is made
-    anew. `setpoint_w` is in watts, injection positive; None releases the asset. `reversion_w` is what it returns to when it is
-    released or the intent ends (None: what it does of itself, which for storage is 0 W). `issued_ms` and `expires_ms` are the
-    *headend's* UTC milliseconds. A lower `primacy` outranks a higher one.
+    `revision` increases with every intent of the asset within one `epoch`; the epoch changes only when the store is
+    made anew. `setpoint_w` is in watts, injection positive; None releases the asset. `reversion_w` is what it returns
+    to when it is released or the intent ends (None: what it does of itself, which for storage is 0 W). `issued_ms` and
+    `expires_ms` are the *headend's* UTC milliseconds. A lower `primacy` outranks a higher one.
     """
 
     asset_id: str
@@ -71,7 +71,8 @@ _PROGRESS = (
 )
 
 # Reports are lost and reordered, so a state may jump forward over those whose report never came; never back. What is
-# refused was never taken, so a refusal that arrives after the device was seen to move contradicts it and is not believed.
+# refused was never taken, so a refusal that arrives after the device was seen to move contradicts it and is not
+# believed.
 TRANSITIONS: Mapping[IntentState, frozenset[IntentState]] = {
     IntentState.SUBMITTED: frozenset(_PROGRESS[1:]) | TERMINAL,
     IntentState.SENT: frozenset(_PROGRESS[2:]) | TERMINAL,
