@@ -120,16 +120,16 @@ def _join(pieces: Sequence[Piece]) -> Piece:
 
 
 class Walk:
-    """A log read line by line, chain and place only: how recovery finds its end. Owned by whoever walks."""
+    """A log read line by line from a position on: how recovery finds its end. Owned by whoever walks."""
 
     __slots__ = ("_body_end", "_header_end", "_prev", "_segment_lines", "_tree")
 
-    def __init__(self, segment_lines: int) -> None:
+    def __init__(self, position: Position, segment_lines: int) -> None:
         self._segment_lines = segment_lines
-        self._tree = Growing()
-        self._prev = FIRST_PREV
-        self._header_end = 0
-        self._body_end = 0
+        self._tree = Growing(position.size, position.peaks)
+        self._prev = position.prev
+        self._header_end = position.header_end
+        self._body_end = position.body_end
 
     def take(self, line: bytes) -> str | None:
         """The next line, without its newline. What is wrong with it, or None. Only chain and place are looked at."""

@@ -45,7 +45,3 @@ class Layout:
 
     def segment_of(self, seq: int) -> int:
         return seq // self.segment_lines
-
-    def fills(self, size: int) -> bool:
-        """Whether a log of `size` records ends at the end of a segment."""
-        return size > 0 and size % self.segment_lines == 0

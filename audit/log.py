@@ -139,6 +139,10 @@ class Log:
         return self._store.origin
 
     @property
+    def folder(self) -> Path:
+        return self._store.folder
+
+    @property
     def health(self) -> Health:
         with self._changed:
             return Health(not self._reason, self._reason, self._pending)
@@ -213,7 +217,7 @@ class Log:
 
     def _commit(self, batch: Sequence[_Submission]) -> None:
         """Make a batch durable and tell everybody. Whatever goes wrong, nobody waits for ever and the next may try."""
-        taken = [one for one in batch if one.future is None or one.future.set_running_or_notify_cancel()]
+        taken = [one for one in batch if one.future and one.future.set_running_or_notify_cancel()]
         done = sum(len(one.entries) for one in batch)
         try:
             encoded = self._encode(taken)

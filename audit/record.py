@@ -10,8 +10,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from itertools import pairwise
+from typing import NamedTuple
 
 from audit.body import Body, BodyRef
 from audit.canonical import NUMBER_LIMIT, string
@@ -92,9 +94,8 @@ class Header:
     prev: str
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
-    """What the chain needs of a line that has the form of a header."""
+class Scanned(NamedTuple):
+    """What the chain needs of a line that has the form of a header. A tuple: one is made for every line."""
 
     origin: str
     seq: int
@@ -159,13 +160,13 @@ def encode(header: Header) -> bytes:
 def _grammar() -> re.Pattern[bytes]:
     """The one form of a version 1 line. Escapes as in RFC 8785: short where there are, else \\u00xx in small digits."""
     text = rb'"[^"\\\x00-\x1f]*(?:\\(?:["\\bfnrt]|u00(?:0[0-7bef]|1[0-9a-f]))[^"\\\x00-\x1f]*)*"'
-    number, digest, name = rb"(?:0|[1-9][0-9]{0,15})", rb'"[0-9a-f]{64}"', rb'"[a-z][a-z0-9._-]{0,63}"'
-    pair = name + rb":" + digest
+    number, digest, name = rb"(?:0|[1-9][0-9]{0,15})", rb"[0-9a-f]{64}", rb"[a-z][a-z0-9._-]{0,63}"
+    pair = rb'"%b":"%b"' % (name, digest)
     return re.compile(
-        rb'\{(?:"body":\{"len":(?P<len>%(number)b),"root":(?P<root>%(digest)b),"sha256":(?P<sha256>%(digest)b)\},)?'
+        rb'\{(?:"body":\{"len":(?P<len>%(number)b),"root":"(?P<root>%(digest)b)","sha256":"(?P<sha256>%(digest)b)"\},)?'
         rb'"boot":%(text)b,"clock":%(text)b,"decision":%(text)b,"digests":\{(?P<digests>(?:%(pair)b(?:,%(pair)b)*)?)\},'
-        rb'"dir":"(?:in|out)?","kind":(?P<kind>%(name)b),"mono_us":(?P<mono_us>%(number)b),"n":(?P<n>%(number)b),'
-        rb'"origin":"(?P<origin>[A-Za-z0-9._/:-]{1,128})","peer":%(text)b,"prev":(?P<prev>%(digest)b),"reason":%(text)b,'
+        rb'"dir":"(?:in|out)?","kind":"(?P<kind>%(name)b)","mono_us":(?P<mono_us>%(number)b),"n":(?P<n>%(number)b),'
+        rb'"origin":"(?P<origin>[A-Za-z0-9._/:-]{1,128})","peer":%(text)b,"prev":"(?P<prev>%(digest)b)","reason":%(text)b,'
         rb'"rule":%(text)b,"seq":(?P<seq>%(number)b),"session":%(text)b,"t":(?P<t>%(number)b),"v":1\}'
         % {b"text": text, b"number": number, b"digest": digest, b"name": name, b"pair": pair}
     )
@@ -173,8 +174,8 @@ def _grammar() -> re.Pattern[bytes]:
 
 _LINE = _grammar()
 _NEWER = re.compile(rb'\{.*,"v":([2-9]|[1-9][0-9]{1,8})\}', re.DOTALL)
-_SAFE_DIGITS = 15
-"""A number of so few digits is below 2^53 without a look."""
+_LARGEST = b"%d" % (NUMBER_LIMIT - 1)
+"""The grammar allows no more digits than this has; of as many digits, byte order is the order of numbers."""
 
 
 def scan(line: bytes) -> Scanned | Newer | Malformed:
@@ -185,13 +186,13 @@ def scan(line: bytes) -> Scanned | Newer | Malformed:
     length, root, digest, digests, kind, mono_us, n, origin, prev, seq, t = match.groups()
     if not line.isascii() and not _is_utf8(line):
         return Malformed("is not UTF-8")
-    for number in (mono_us, n, seq, t, length or b"0"):
-        if len(number) > _SAFE_DIGITS and int(number) >= NUMBER_LIMIT:
+    for number in (mono_us, n, seq, t) if length is None else (mono_us, n, seq, t, length):
+        if len(number) == len(_LARGEST) and number > _LARGEST:
             return Malformed("holds a number of 2^53 or more")
-    if b"," in digests and not _ascending(digests):
+    if not _ascending(digests):
         return Malformed("has digests out of order or twice")
-    body = BodyRef(digest[1:-1].decode(), int(length), root[1:-1].decode()) if length is not None else None
-    return Scanned(origin.decode(), int(seq), kind[1:-1].decode(), body, prev[1:-1].decode())
+    body = None if length is None else BodyRef(digest.decode(), int(length), root.decode())
+    return Scanned(origin.decode(), int(seq), kind.decode(), body, prev.decode())
 
 
 def _is_utf8(line: bytes) -> bool:
@@ -202,8 +203,10 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
+@lru_cache(maxsize=64)
 def _ascending(digests: bytes) -> bool:
-    names = [pair.partition(b":")[0][1:-1] for pair in digests.split(b",")]
+    """Whether the names are in order. What is in force seldom changes, so the last answers are kept."""
+    names = [pair.partition(b":")[0] for pair in digests.split(b",")]
     return all(first < second for first, second in pairwise(names))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,9 +21,9 @@ from audit.disk import Disk
 from audit.errors import BadKey, Damaged, LogExists
 from audit.layout import Layout
 from audit.note import MalformedNote, VerifierKey, verifier_key
-from audit.record import LINE_LIMIT
+from audit.record import FIRST_PREV, LINE_LIMIT, line_hash
 from audit.store import later_files, write_next
-from audit.tree import EMPTY_ROOT
+from audit.tree import EMPTY_ROOT, Growing
 
 _CHUNK = 2**20
 
@@ -65,19 +66,32 @@ def make(disk: Disk, layout: Layout, key: Ed25519PrivateKey, origin: str) -> Non
 def find(disk: Disk, layout: Layout, key: Ed25519PrivateKey) -> Found:
     """Where the log stands. Damaged where it is not what its checkpoint signs; BadKey where the key is not its own."""
     newest = _trusted(_read(disk, layout.checkpoint), layout, key)
-    walk = Walk(layout.segment_lines)
-    lines = _lines(disk, layout)
-    for seq in range(newest.size):
+    walk = Walk(_full_segments(disk, layout, newest), layout.segment_lines)
+    last = layout.segment_of(newest.size)
+    lines = _lines_of(disk, layout.headers(last))
+    for _ in range(newest.size - last * layout.segment_lines):
         wrong = walk.take(next(lines, b""))
         if wrong is not None:
-            raise _shorter_or_altered(layout, newest, seq, wrong)
+            raise _not_there(layout, newest, wrong)
     position = walk.position()
     if position.root() != newest.root:
-        raise Damaged(
-            f"{layout.folder}: its {newest.size} records do not have the root that its checkpoint signs. {_ADVICE}"
-        )
+        raise Damaged(f"{layout.folder}: its {newest.size} records do not have the root that is signed. {_ADVICE}")
     _check_bodies(disk, layout, position)
     return Found(newest.origin, position, _measure(disk, layout, position))
+
+
+def _full_segments(disk: Disk, layout: Layout, newest: Checkpoint) -> Position:
+    """The end of the full segments. Their lines are only hashed: the signed root says whether they are the same."""
+    tree, prev = Growing(), FIRST_PREV
+    for segment in range(layout.segment_of(newest.size)):
+        lines = islice(_lines_of(disk, layout.headers(segment)), layout.segment_lines)
+        for line in lines:
+            leaf = line_hash(line)
+            tree.push(leaf)
+            prev = leaf.hex()
+        if tree.size < (segment + 1) * layout.segment_lines:
+            raise _not_there(layout, newest, f"record {tree.size} is missing")
+    return Position(tree.size, tree.peaks, prev)
 
 
 _ADVICE = (
@@ -108,7 +122,7 @@ def _other_key(layout: Layout, own: VerifierKey, signed: note.Note) -> str:
     )
 
 
-def _shorter_or_altered(layout: Layout, newest: Checkpoint, seq: int, wrong: str) -> Damaged:
+def _not_there(layout: Layout, newest: Checkpoint, wrong: str) -> Damaged:
     return Damaged(
         f"{layout.folder} does not hold the {newest.size} records that its checkpoint signs: {wrong}. {_ADVICE}"
     )
@@ -122,20 +136,10 @@ def _read(disk: Disk, path: Path) -> bytes:
         file.close()
 
 
-def _lines(disk: Disk, layout: Layout) -> Iterator[bytes]:
-    """Every line of every segment, without its newline, until one is missing, cut short or too long."""
-    segment = 0
-    while disk.exists(layout.headers(segment)):
-        for count, line in enumerate(_lines_of(disk, layout.headers(segment)), 1):
-            yield line
-            if count == layout.segment_lines:
-                break
-        else:
-            return
-        segment += 1
-
-
 def _lines_of(disk: Disk, path: Path) -> Iterator[bytes]:
+    """Every whole line of a file, without its newline; none where there is no file."""
+    if not disk.exists(path):
+        return
     file = disk.open(path)
     try:
         offset, rest = 0, b""

@@ -11,6 +11,7 @@ Before 3 the old checkpoint stands and whatever lies behind it is cut; after 3 t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -35,16 +36,23 @@ class Store:
         self._open: dict[Path, File] = {}  # writer thread
         self._untidy = True  # writer thread: there may be bytes behind `position`
 
+    @property
+    def folder(self) -> Path:
+        return self._layout.folder
+
     def commit(self, extension: Extension) -> None:
         """Make an extension durable and covered by a checkpoint. OSError: none of it is in the log, `position` stands.
 
         InDoubt: `position` is the new one, but the disk did not confirm the new checkpoint's name.
         """
-        if self._untidy:
-            self._cut()
-        self._untidy = True
-        for piece in extension.pieces:
-            self._write(piece)
+        untidy, self._untidy = self._untidy, True
+        written = [file for piece in extension.pieces for file in self._write(piece)]
+        if untidy:
+            self._trim(extension.pieces)
+        for file, new_in in written:
+            file.sync()
+            if new_in is not None:
+                self._disk.sync_folder(new_in)
         self._publish(Checkpoint(self.origin, extension.after.size, extension.after.root()))
         self.position = extension.after
         self._untidy = False
@@ -54,9 +62,10 @@ class Store:
         except OSError as problem:
             raise InDoubt(f"the checkpoint's new name is not confirmed by the disk: {problem}") from problem
 
-    def _write(self, piece: Piece) -> None:
+    def _write(self, piece: Piece) -> list[tuple[File, Path | None]]:
+        """The files written, not yet synced, each with the folder whose entry for it is new."""
         layout = self._layout
-        written = []
+        written: list[tuple[File, Path | None]] = []
         for path, offset, data in (
             (layout.bodies(piece.segment), piece.body_at, piece.bodies),
             (layout.headers(piece.segment), piece.header_at, piece.headers),
@@ -65,27 +74,28 @@ class Store:
                 file = self._file(path)
                 file.write_at(offset, data)
                 written.append((file, path.parent if offset == 0 else None))
-        for file, folder in written:
-            file.sync()
-            if folder is not None:
-                self._disk.sync_folder(folder)
+        return written
+
+    def _trim(self, pieces: Sequence[Piece]) -> None:
+        """Take away what a failed commit or a crash left behind the pieces just written over it.
+
+        After the writing, not before: at no instant is the old rest gone while nothing in the files speaks of it.
+        Before the checkpoint: a full segment must end with its last record.
+        """
+        layout = self._layout
+        ends = {layout.headers(piece.segment): piece.header_at + len(piece.headers) for piece in pieces}
+        ends |= {layout.bodies(piece.segment): piece.body_at + len(piece.bodies) for piece in pieces}
+        ends |= dict.fromkeys(later_files(self._disk, layout, pieces[-1].segment), 0)
+        for path, end in ends.items():
+            file = self._file(path)
+            if file.size() > end:
+                file.truncate(end)
+                file.sync()
 
     def _publish(self, new: Checkpoint) -> None:
         """Steps 2 and 3 up to the rename."""
         write_next(self._disk, self._layout, checkpoint.sign(new, self._key))
         self._disk.replace(self._layout.next_checkpoint, self._layout.checkpoint)
-
-    def _cut(self) -> None:
-        """Take away whatever a failed commit or a crash left behind `position`."""
-        layout, position = self._layout, self.position
-        segment = layout.segment_of(position.size)
-        ends = [(layout.headers(segment), position.header_end), (layout.bodies(segment), position.body_end)]
-        for path, end in [*ends, *((path, 0) for path in later_files(self._disk, layout, segment))]:
-            file = self._file(path)
-            if file.size() > end:
-                file.truncate(end)
-                file.sync()  # else a full segment could come back longer than it is after a power cut
-        self._untidy = False
 
     def _file(self, path: Path) -> File:
         if path not in self._open:

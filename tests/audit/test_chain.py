@@ -67,21 +67,26 @@ def test_pieces_are_where_they_belong(count: int) -> None:
 @given(st.integers(0, 30))
 def test_walking_finds_the_same_end(count: int) -> None:
     whole = extended(Position(), 0, count)
-    walk = Walk(LINES)
-    for line in b"".join(piece.headers for piece in whole.pieces).split(b"\n")[:-1]:
-        assert walk.take(line) is None
-    assert walk.position() == whole.after
+    lines = b"".join(piece.headers for piece in whole.pieces).split(b"\n")[:-1]
+    for begun in (0, count // 2):
+        walk = Walk(extended(Position(), 0, begun).after, LINES)
+        for line in lines[begun:]:
+            assert walk.take(line) is None
+        assert walk.position() == whole.after
 
 
 def test_walking_stops_at_what_does_not_follow() -> None:
     lines = extended(Position(), 0, 3).pieces[0].headers.split(b"\n")
-    assert Walk(LINES).take(b"") == "record 0 cannot be read: it is missing"
-    assert Walk(LINES).take(b"{}") == (
+    assert Walk(Position(), LINES).take(b"") == "record 0 cannot be read: it is missing"
+    assert Walk(Position(), LINES).take(b"{}") == (
         "record 0 is not a header in canonical form (RFC 8785, the fields of version 1, none more or less)"
     )
-    assert Walk(LINES).take(lines[0].replace(b'"v":1', b'"v":2')) == "record 0 is of a later version, 2, of the format"
-    assert Walk(LINES).take(lines[1]) == "record 0 does not follow the one before it"
-    walk = Walk(LINES)
+    assert (
+        Walk(Position(), LINES).take(lines[0].replace(b'"v":1', b'"v":2'))
+        == "record 0 is of a later version, 2, of the format"
+    )
+    assert Walk(Position(), LINES).take(lines[1]) == "record 0 does not follow the one before it"
+    walk = Walk(Position(), LINES)
     assert walk.take(lines[0].replace(b'"n":0', b'"n":1')) is None
     assert walk.take(lines[1]) == "record 1 does not follow the one before it"
 

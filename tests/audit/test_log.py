@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import random
 import subprocess
@@ -24,7 +25,7 @@ from audit import log as logs
 from audit.body import Body
 from audit.log import Log, Released
 from audit.note import VerifierKey, verifier_key
-from audit.record import CLOSE, CUT, GAP, OPEN, START, Entry
+from audit.record import CLOSE, CUT, GAP, OPEN, START, Entry, Reading
 from audit.verify import Verdict, Verified, verify
 
 TRAIL = Path("/trail")
@@ -75,7 +76,7 @@ def test_records_come_back_as_they_went_in(tmp_path: Path) -> None:
     disk = made()
     submitted = entries(19)
     with opened(disk) as log:
-        assert log.origin == ORIGIN
+        assert (log.origin, log.folder) == (ORIGIN, TRAIL)
         assert released(log.submit(submitted[:5])) == Released(1, 5, 6)
         assert released(log.submit(submitted[5:])) == Released(6, 19, 20)
         assert log.health == logs.Health(True, "", 0)
@@ -237,6 +238,16 @@ def test_a_failing_disk_at_the_opening_does_not_stop_it(tmp_path: Path) -> None:
     assert [header.kind for header in headers_of(tmp_path)][-4:] == [OPEN, GAP, "y", CLOSE]
 
 
+def test_a_clock_that_speaks_nonsense_strands_nobody() -> None:
+    def broken() -> Reading:
+        return Reading(0, 0, "\ud800", "")
+
+    with Log.open(TRAIL, KEY, disk=made(), clock=broken, segment_lines=SEGMENT) as log:
+        with pytest.raises(errors.NotRecorded, match="half a surrogate pair"):
+            released(log.submit([Entry("x")]))
+        assert not log.health.ok
+
+
 def test_a_fault_inside_the_log_strands_nobody() -> None:
     def broken() -> bytes:
         raise RuntimeError("no randomness")
@@ -305,6 +316,25 @@ def test_a_disk_that_lied_about_syncing_is_found_out_not_repaired(seed: int) -> 
         return
     with log:  # the older checkpoint came back, or chance kept everything
         assert released(log.submit([Entry("x")])).first_seq <= done.last_seq + 4
+
+
+def test_a_cut_is_recorded_even_if_the_first_commit_after_it_is_cut_short(tmp_path: Path) -> None:
+    """Whatever step the recovery dies at: until a record says that there was a rest, there is one to be found."""
+    for step in range(60):
+        disk = made()
+        with opened(disk) as log:
+            released(log.submit(entries(5)))
+        disk.folders[TRAIL / "headers"].names["00000000.jsonl"].data += b"half a line" * 400
+        before = disk.operations
+        disk.fault = failing_at(step, times=10**9, code=errno.EIO)
+        with contextlib.suppress(OSError):
+            opened(disk).close()
+        disk.fault, disk.locked = no_fault, False
+        opened(disk).close()
+        verdict = judged(disk, tmp_path / str(step))
+        assert isinstance(verdict, Verified)
+        assert verdict.cuts >= 1, step
+    assert disk.operations - before > step  # the last rounds reached beyond the end of the recovery
 
 
 def test_recovery_cuts_what_was_not_released_and_records_it(tmp_path: Path) -> None:
@@ -385,11 +415,19 @@ def cut_short(path: Path, count: int) -> None:
     [
         (lambda t: cut_short(t / "headers" / "00000001.jsonl", 1), "does not hold the 13 records"),
         (lambda t: (t / "headers" / "00000001.jsonl").unlink(), "record 8 cannot be read: it is missing"),
-        (lambda t: (t / "headers" / "00000000.jsonl").unlink(), "record 0 cannot be read: it is missing"),
+        (lambda t: (t / "headers" / "00000000.jsonl").unlink(), "record 0 is missing"),
         (lambda t: cut_short(t / "bodies" / "00000001.bin", 1), "bytes where the log's records speak of"),
         (lambda t: (t / "bodies" / "00000001.bin").unlink(), "holds 0 bytes where"),
+        (
+            lambda t: replace_in(t / "headers" / "00000000.jsonl", b"crossing.out", b"crossing.oux"),
+            "do not have the root that is signed",
+        ),
+        (lambda t: cut_short(t / "headers" / "00000000.jsonl", 1), "record 7 is missing"),
         (lambda t: replace_in(t / "headers" / "00000001.jsonl", b"crossing.out", b"crossing.oux"), "does not follow"),
-        (lambda t: replace_in(t / "headers" / "00000001.jsonl", b"log.close", b"log.closf"), "do not have the root"),
+        (
+            lambda t: replace_in(t / "headers" / "00000001.jsonl", b"log.close", b"log.closf"),
+            "do not have the root that is signed",
+        ),
         (lambda t: (t / "headers" / "00000001.jsonl").write_bytes(b"x" * 200_000), "does not hold the 13 records"),
         (lambda t: replace_in(t / "checkpoint", b"13\n", b"12\n"), "carries a wrong signature"),
         (lambda t: replace_in(t / "checkpoint", b"13\n", b"13\n\n\n"), "is not"),

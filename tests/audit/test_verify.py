@@ -296,7 +296,7 @@ Alter = Callable[[Header], Header | bytes]
 def forge(
     folder: Path, key: Ed25519PrivateKey, alter: dict[int, Alter], bodies: dict[int, bytes] | None = None
 ) -> None:
-    """A chained and signed log of 12 records, some of them altered before they were hashed; a body where one is given."""
+    """A chained and signed log of 12 records, some altered before they were hashed; bodies by segment."""
     public = verifier_key(ORIGIN, key.public_key())
     lines: list[bytes] = []
     for seq in range(12):
@@ -439,7 +439,7 @@ def test_the_record_before_the_last_is_named_by_the_root(
 
 @pytest.mark.parametrize("spoil", [lambda line: b"nonsense", lambda line: line.replace(b'"v":1}', b'"v":2}')])
 def test_two_bad_neighbours(trail: Path, public: VerifierKey, spoil: Callable[[bytes], bytes]) -> None:
-    """The line that might have vouched is bad itself, there or in the next segment: then the first mismatch is named."""
+    """The line that might have vouched is bad itself, or gone: then the one that does not fit is named."""
     lines = lines_of(trail)
     lines[6] = lines[6].replace(b'"clock":"synchronised"', b'"clock":"unknown"')
     lines[8] = spoil(lines[8])
