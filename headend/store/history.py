@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, Table, delete, select, text, update
+from sqlalchemy import Connection, Engine, RowMapping, Table, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dermscore.model import Measurement
@@ -52,6 +53,11 @@ class HistoryStore:
                 gone += connection.execute(delete(tables.telemetry).where(old)).rowcount
         return gone
 
+    def count(self) -> int:
+        """How many readings there are."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(func.count()).select_from(tables.telemetry)).scalar_one()
+
     def telemetry(self, asset_id: str, start_ms: int, end_ms: int, limit: int) -> list[Measurement]:
         """Of one asset, from `start_ms` to `end_ms` (both included), newest first."""
         table = tables.telemetry
@@ -64,20 +70,18 @@ class HistoryStore:
         with self._engine.connect() as connection:
             return [_measurement(row) for row in connection.execute(query).mappings()]
 
-    def sessions(self, asset_ids: Iterable[str], limit: int) -> dict[str, list[SessionRow]]:
-        """The newest `limit` sessions of each asset, newest first."""
+    def sessions(self, limit: int) -> dict[str, list[SessionRow]]:
+        """The newest `limit` sessions of each asset that ever had one, newest first."""
         table = tables.agent_sessions
-        found: dict[str, list[SessionRow]] = {}
+        newest_first = (table.c.connected_ms.desc(), table.c.session_id)
+        place = func.row_number().over(partition_by=table.c.asset_id, order_by=newest_first).label("place")
+        numbered = select(table, place).subquery()
+        query = select(numbered).where(numbered.c.place <= limit).order_by(numbered.c.asset_id, numbered.c.place)
+        found: dict[str, list[SessionRow]] = defaultdict(list)
         with self._engine.connect() as connection:
-            for asset_id in asset_ids:
-                query = (
-                    select(table)
-                    .where(table.c.asset_id == asset_id)
-                    .order_by(table.c.connected_ms.desc(), table.c.session_id)
-                    .limit(limit)
-                )
-                found[asset_id] = [SessionRow(**row) for row in connection.execute(query).mappings()]
-        return found
+            for row in connection.execute(query).mappings():
+                found[row["asset_id"]].append(SessionRow(**{name: row[name] for name in SessionRow.__slots__}))
+        return dict(found)
 
     def events(self, asset_id: str, start_ms: int, end_ms: int, limit: int) -> list[EventRow]:
         """Of one asset, from `start_ms` to `end_ms` (both included), newest first."""

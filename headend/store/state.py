@@ -81,6 +81,14 @@ class StateStore:
                 found[row.agent_id].add(row.asset_id)
         return {agent: frozenset(assets) for agent, assets in found.items()}
 
+    def revisions(self) -> dict[str, int]:
+        """The last revision given, by asset id."""
+        table = tables.asset_revisions
+        with self._engine.connect() as connection:
+            return {
+                row.asset_id: row.revision for row in connection.execute(select(table.c.asset_id, table.c.revision))
+            }
+
     def alive(self) -> list[Kept]:
         """Every dispatch that is not over, or has an intent that is not, oldest first."""
         living = select(tables.intents.c.dispatch_id).where(tables.intents.c.state.in_(_LIVING))

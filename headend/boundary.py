@@ -1,0 +1,248 @@
+"""BoundaryLink: the gateways' streams. Signed aggregates go down, SCADA's wishes come up, their outcomes go down.
+
+Everything that leaves here is numbered and signed at the moment it is written, so that numbers on a stream have no gap
+even where a newer batch took the place of an older one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from daemon import logs
+from dermscore.errors import BadInput, Problem
+from dermscore.model import Measurement, Now
+from dermscore.points import Series
+from dermscore.policy import Action, Denied
+from headend import publisher
+from headend.decision import Ask, Declined
+from headend.dispatch import Dispatcher
+from headend.fleet import LiveFleet
+from headend.records import Kept, Mode
+from wire import convert
+from wire.dial import Caller, Ended, Session, Stream, Why
+from wire.identity import Refused
+from wire.publication import Publisher
+from wire.v1 import boundary_link_pb2 as pb
+
+log = logs.get(__name__)
+
+RECENT_MS: Final = 600_000
+"""A gateway that comes back is told of its commands that ended within this time."""
+
+LONGEST_ID: Final = 128
+_BEAT_S: Final = 5.0
+_POINTS: Final = "points"
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """Something to be published. `echo` and `made_ms` are of the moment its content was made, not sent."""
+
+    body: pb.PointBatch | pb.CommandOutcome | pb.PublisherHeartbeat
+    echo: int
+    made_ms: int
+
+
+Downward = Session[pb.GatewayMessage, _Item, pb.SignedPublication]
+
+
+@dataclass(slots=True)
+class _Stream:
+    """One gateway's stream. Owner of every field: the event loop of the headend."""
+
+    gateway: str
+    wanted: convert.Wanted
+    index: Mapping[Series, int] = field(default_factory=dict)
+    session: Downward | None = None
+    echo: int = 0
+    seq: int = 0
+    made_ms: int = 0
+    status: Mapping[str, str] = field(default_factory=dict)
+
+    def item(self, body: pb.PointBatch | pb.CommandOutcome | pb.PublisherHeartbeat, now: Now) -> _Item:
+        """To be published. A wall clock that was set back must not make a batch look older than what is in it."""
+        self.made_ms = max(self.made_ms, now.utc_ms)
+        return _Item(body, self.echo, self.made_ms)
+
+
+class BoundaryDesk:
+    """Serves gateways' streams. Owner of every field: the event loop of the headend."""
+
+    def __init__(
+        self,
+        live: LiveFleet,
+        dispatcher: Dispatcher,
+        publisher: Publisher,
+        clock: Callable[[], Now],
+        *,
+        program: str,
+        period_s: float,
+        silence_s: float = 15.0,
+    ) -> None:
+        self._live, self._dispatcher, self._publisher, self._clock = live, dispatcher, publisher, clock
+        self._program, self._period_s, self._silence_s = program, period_s, silence_s
+        self._streams: dict[str, _Stream] = {}  # by gateway
+        self._calculated_ms = 0
+        dispatcher.watch(self._follow)
+
+    @property
+    def gateways(self) -> Mapping[str, Mapping[str, str]]:
+        """The gateways that are connected, with what their contracts let us know of them."""
+        return {urn: stream.status for urn, stream in self._streams.items()}
+
+    async def run(self) -> None:
+        """Publish to every gateway, every period, until cancelled."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            due = max(due + self._period_s, loop.time())  # a pause is not made up for
+            await asyncio.sleep(due - loop.time())
+            self._publish(list(self._streams.values()))
+
+    async def serve(self, caller: Caller, stream: Stream[pb.GatewayMessage, pb.SignedPublication]) -> Ended:
+        """Hold one gateway's stream from its Hello to its end; returns how it ended.
+
+        Raises:
+            Refused: policy does not let it have what it wants.
+            BadInput: its Hello makes no sense.
+        """
+        ours = _Stream(caller.identity.urn, convert.Wanted(b"", (), ""))
+        session: Downward = Session(
+            stream,
+            beat=lambda _: ours.item(pb.PublisherHeartbeat(), self._clock()),
+            seal=lambda item: self._sealed(ours, item),
+            beat_s=_BEAT_S,
+            silence_s=self._silence_s,
+            not_after_ms=caller.identity.not_after_ms,
+        )
+        ours.session, ours.wanted = session, self._hello(caller, await session.first())
+        ours.index = ours.wanted.index
+        await self._begin(caller, ours)
+        ended = Ended(Why.LOST, "the headend is stopping")
+        try:
+            ended = await session.run(lambda message: self._hear(ours, message))
+        finally:
+            if self._streams.get(ours.gateway) is ours:
+                del self._streams[ours.gateway]
+            log.info("gateway disconnected", gateway=ours.gateway, why=str(ended))
+        return ended
+
+    # --- beginning
+
+    def _hello(self, caller: Caller, message: pb.GatewayMessage) -> convert.Wanted:
+        if message.WhichOneof("body") != "hello":
+            raise Refused("the first message must be Hello")
+        wanted = convert.wanted(message.hello)
+        who = self._dispatcher.policy.principal(caller.identity.urn)
+        for path in dict.fromkeys(series.path for series in wanted.series):
+            verdict = self._dispatcher.policy.authorize(who, Action.SUBSCRIBE, path, now=self._clock())
+            if isinstance(verdict, Denied):
+                raise Refused(
+                    f"{caller.identity.urn} may not subscribe to {path or 'the whole fleet'}: {verdict.reason}"
+                )
+        return wanted
+
+    async def _begin(self, caller: Caller, ours: _Stream) -> None:
+        unknown = sorted({s.path for s in ours.wanted.series if self._live.fleet.node(s.path) is None})
+        if unknown:  # not refused: one row that lags behind assets.yaml must not blind SCADA to all others
+            log.warning("a gateway wants paths without assets; they have no value", gateway=ours.gateway, paths=unknown)
+        older = self._streams.pop(ours.gateway, None)
+        if older is not None and older.session is not None:
+            older.session.end(Why.REPLACED, "a newer stream of the same gateway took its place")
+        self._streams[ours.gateway] = ours
+        log.info("gateway connected", gateway=ours.gateway, peer=caller.peer, series=len(ours.wanted.series))
+        self._publish([ours])
+        since_ms = self._clock().utc_ms - RECENT_MS
+        for kept in await self._dispatcher.of_principal(ours.gateway, since_ms):
+            self._tell(ours, kept)
+
+    # --- what it says
+
+    async def _hear(self, ours: _Stream, message: pb.GatewayMessage) -> None:
+        match message.WhichOneof("body"):
+            case "heartbeat":
+                ours.echo = max(ours.echo, message.heartbeat.number)
+            case "command":
+                await self._command(ours, convert.boundary_command(message.command))
+            case "status":
+                ours.status = dict(message.status.fields)
+            case "ack":
+                pass  # of use to those who count what is on its way; we publish the state, not its changes
+            case "hello":
+                raise BadInput([Problem("GatewayMessage", "hello", "came twice on one stream")])
+            case _:
+                raise BadInput([Problem("GatewayMessage", "body", "is empty, or of a newer protocol than this")])
+
+    async def _command(self, ours: _Stream, command: convert.BoundaryCommand) -> None:
+        if len(command.id) > LONGEST_ID or not command.id.isprintable():
+            raise BadInput([Problem("Command", "id", f"is longer than {LONGEST_ID} characters, or not printable")])
+        ask = Ask(
+            id=command.id,
+            who=self._dispatcher.policy.principal(ours.gateway),
+            node=command.path,
+            asset_id=None,
+            mode=Mode(command.mode),
+            target_w=command.target_w,
+            duration_s=float(command.hold_s) if command.hold_s else None,
+            program=self._program,
+            primacy=command.primacy or None,
+        )
+        answer = await self._dispatcher.submit(ask)
+        if isinstance(answer, Declined):
+            self._tell(ours, Kept(answer.dispatch))
+        elif answer.repeated or answer.kept.dispatch.over:
+            self._tell(ours, answer.kept)
+
+    # --- what it is told
+
+    def _publish(self, streams: list[_Stream]) -> None:
+        if not streams:
+            return
+        now = self._clock()
+        # The time of an aggregate is when it was calculated, and never goes back, whatever our wall clock does.
+        self._calculated_ms = max(self._calculated_ms + 1, now.utc_ms)
+        measurements = self._live.measurements(now)
+        for ours in streams:
+            if ours.session is not None and ours.wanted.series:
+                batch = self._batch(ours, measurements, now)
+                ours.made_ms = max(ours.made_ms, self._calculated_ms)
+                ours.session.outgoing.offer(_POINTS, ours.item(batch, now))
+
+    def _batch(self, ours: _Stream, measurements: Mapping[str, Measurement], now: Now) -> pb.PointBatch:
+        rows = publisher.readings(
+            self._live.fleet,
+            measurements,
+            ours.wanted.series,
+            now,
+            calculated_ms=self._calculated_ms,
+            fresh_within_ms=self._live.fresh_within_ms,
+        )
+        return convert.point_batch(rows, ours.index)
+
+    def _follow(self, kept: Kept) -> None:
+        """A dispatch has changed; if it is a command of a gateway that is here, it is told."""
+        ours = self._streams.get(kept.dispatch.principal)
+        if ours is not None:
+            self._tell(ours, kept)
+
+    def _tell(self, ours: _Stream, kept: Kept) -> None:
+        if ours.session is not None:
+            message = convert.command_outcome(publisher.outcome(kept))
+            ours.session.outgoing.put(ours.item(message, self._clock()))
+
+    def _sealed(self, ours: _Stream, item: _Item) -> pb.SignedPublication:
+        ours.seq += 1
+        publication = pb.Publication(
+            nonce=ours.wanted.nonce, seq=ours.seq, heartbeat_echo=item.echo, made_ms=item.made_ms
+        )
+        match item.body:
+            case pb.PointBatch():
+                publication.points.CopyFrom(item.body)
+            case pb.CommandOutcome():
+                publication.outcome.CopyFrom(item.body)
+            case _:
+                publication.heartbeat.CopyFrom(item.body)
+        return self._publisher.sign(publication)

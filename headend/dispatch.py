@@ -1,0 +1,270 @@
+"""The dispatch desk: decide, make durable, then tell the agents; and follow what becomes of it.
+
+The order is the point. What an agent gets has been stored before; what a submitter hears is what was stored. One desk
+decides one request at a time, so each decision sees the one before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from daemon import logs
+from dermscore.intent import Intent, IntentState
+from dermscore.model import Now
+from dermscore.policy import Policy
+from headend.decision import Ask, Decided, Declined, Kind, View, decide, declined
+from headend.fleet import LiveFleet, named
+from headend.ledger import Ledger
+from headend.records import Kept
+from headend.store.state import IdTaken, StateStore
+from headend.store.thread import OneThread
+from wire.convert import Report
+
+log = logs.get(__name__)
+
+_RECORD_EVERY_S: Final = 0.25
+_MOST_WAITING: Final = 1000
+_LARGEST_REVISION: Final = 2**53  # far beyond any honest one; a mad agent must not use up the numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The request was taken, in whole or in part. `repeated`: it had been before, and nothing new was done."""
+
+    kept: Kept
+    repeated: bool = False
+
+
+Answer = Submitted | Declined
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A request on the desk, and who waits for its answer (perhaps no longer)."""
+
+    ask: Ask
+    answer: asyncio.Future[Answer]
+
+    def settle(self, answer: Answer) -> None:
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
+    def fail(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+Watcher = Callable[[Kept], None]
+"""Told of each change of a dispatch, with its intents as they are then."""
+
+
+class Dispatcher:
+    """Takes requests and follows them to their end. Owner of every field: the event loop of the headend."""
+
+    def __init__(
+        self, policy: Policy, live: LiveFleet, store: StateStore, thread: OneThread, clock: Callable[[], Now]
+    ) -> None:
+        self.policy = policy
+        self._live, self._store, self._thread, self._clock = live, store, thread, clock
+        self.ledger = Ledger(named(live.fleet))
+        self._order_ms = 0
+        self._epoch = ""
+        self._revisions: dict[str, int] = {}
+        self._asks: asyncio.Queue[_Waiting] = asyncio.Queue(_MOST_WAITING)
+        self._watchers: list[Watcher] = []
+        self._store_fault = ""
+
+    async def load(self) -> None:
+        """Take up what was in force when the headend last ran. Call once, before anything else."""
+        now = self._clock()
+        for kept in await self._thread.call(self._store.alive):
+            self.ledger.add(kept, now.utc_ms)
+        self._order_ms = self.ledger.newest_ms
+        self._epoch = await self._thread.call(self._store.epoch)
+        self._revisions = await self._thread.call(self._store.revisions)
+
+    async def submit(self, ask: Ask) -> Answer:
+        """Decide a request and, where it is taken, store it and have it sent. A second one of the same id is answered
+        with what became of the first. A caller that is cancelled meanwhile leaves the request to be carried through:
+        what was stored is sent.
+        """
+        waiting = _Waiting(ask, asyncio.get_running_loop().create_future())
+        try:
+            self._asks.put_nowait(waiting)
+        except asyncio.QueueFull:
+            return self._declined(ask, Kind.STORE, "too many requests are waiting; try again")
+        return await waiting.answer
+
+    async def find(self, dispatch_id: str) -> Kept | None:
+        """A dispatch of any age, as it is now."""
+        living = self.ledger.find(dispatch_id)
+        return living or await self._thread.call(self._store.find, dispatch_id)
+
+    async def newest(self, limit: int) -> list[Kept]:
+        """The newest dispatches, newest first, as they are now."""
+        kept = await self._thread.call(self._store.newest, limit)
+        return [self.ledger.find(one.dispatch.id) or one for one in kept]
+
+    async def of_principal(self, principal: str, since_ms: int) -> list[Kept]:
+        """A principal's dispatches that are not over or changed since, oldest first, as they are now."""
+        kept = await self._thread.call(self._store.of_principal, principal, since_ms)
+        return [self.ledger.find(one.dispatch.id) or one for one in kept]
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """Have `watcher` told of every change from now on; the returned function ends that."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    # --- what agents bring
+
+    def unsent(self, held: Mapping[str, tuple[str, int]], asset_ids: Iterable[str]) -> list[Intent]:
+        """What an agent that holds `held` must be told when it registers."""
+        now_ms = self._clock().utc_ms
+        found = [self.ledger.unsent(asset_id, held.get(asset_id, ("", 0)), now_ms) for asset_id in asset_ids]
+        return [placed.intent for placed in found if placed is not None]
+
+    def sent(self, intent: Intent) -> None:
+        """An intent was written to its agent's stream."""
+        self._tell(self.ledger.sent(intent.asset_id, intent.revision, self._clock().utc_ms))
+
+    def heard(self, report: Report) -> None:
+        """An agent has reported on an intent."""
+        self._tell(self.ledger.report(report, self._clock().utc_ms))
+
+    async def count_on(self, held: Mapping[str, tuple[str, int]]) -> None:
+        """Where an agent holds a newer revision of our epoch than this store ever gave (a restored copy), go on
+        from there: the agent would take nothing from us any more.
+        """
+        for asset_id, (epoch, revision) in held.items():
+            if epoch == self._epoch and self._revisions.get(asset_id, 0) < revision <= _LARGEST_REVISION:
+                log.warning("an agent holds a newer revision than the store gave", asset=asset_id, revision=revision)
+                await self._thread.call(self._store.raise_revision, asset_id, revision)
+                self._revisions[asset_id] = revision
+
+    # --- what goes on by itself
+
+    async def run(self) -> None:
+        """Decide what is asked, end what is overdue, and keep the store in step, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._decide_each())
+            group.create_task(self._keep_in_step())
+
+    async def _keep_in_step(self) -> None:
+        while True:
+            await asyncio.sleep(_RECORD_EVERY_S)
+            self._tell(self.ledger.expire(self._clock().utc_ms))
+            await self.record()
+
+    async def record(self) -> None:
+        """Store what has changed since it was last stored; what the store will not take waits for the next time."""
+        dispatches, intents = self.ledger.take_changes()
+        if not dispatches and not intents:
+            return
+        try:
+            await self._thread.call(self._store.record, dispatches, intents)
+            self._note_store("")
+        except SQLAlchemyError as error:
+            self.ledger.put_back(dispatches, intents)
+            self._note_store(str(error))
+
+    @property
+    def store_fault(self) -> str:
+        """Why the state store does not work; empty where it does."""
+        return self._store_fault
+
+    # --- how
+
+    async def _decide_each(self) -> None:
+        while True:
+            waiting = await self._asks.get()
+            try:
+                waiting.settle(await self._answer(waiting.ask))
+            except SQLAlchemyError as error:
+                self._note_store(str(error))
+                reason = "the request could not be stored, so nothing was sent; try again"
+                waiting.settle(self._declined(waiting.ask, Kind.STORE, reason))
+            except Exception as error:  # a fault of ours in one request must not end the desk for all
+                log.exception("a request could not be decided", dispatch=waiting.ask.id)
+                waiting.fail(error)
+
+    async def _answer(self, ask: Ask) -> Answer:
+        earlier = await self._thread.call(self._store.find, ask.id)
+        return await self._decided(ask) if earlier is None else self._repeated(ask, earlier)
+
+    def _declined(self, ask: Ask, kind: Kind, reason: str) -> Declined:
+        now = self._clock()
+        return declined(ask, self._view(now), now, kind, reason)
+
+    async def _decided(self, ask: Ask) -> Answer:
+        now = self._clock()
+        view = self._view(now)
+        decision = decide(ask, view, now)
+        if isinstance(decision, Declined):
+            return await self._refuse(decision)
+        try:
+            placed = await self._thread.call(self._store.keep, decision.dispatch, decision.drafts)
+        except IdTaken:
+            return declined(ask, view, now, Kind.ID_TAKEN, "another request has this id")
+        self._revisions |= {one.asset_id: one.intent.revision for one in placed}
+        self._note_store("")
+        return Submitted(self._send(decision, Kept(decision.dispatch, placed), now))
+
+    def _view(self, now: Now) -> View:
+        self._order_ms = max(now.utc_ms, self._order_ms + 1)
+        return View(
+            self.policy, self._live.snapshot(now), self.ledger.standing(), self.ledger.holding(), self._order_ms
+        )
+
+    async def _refuse(self, decision: Declined) -> Declined:
+        """A refusal is kept too: who asked for what, and why not."""
+        log.warning(
+            "dispatch refused", dispatch=decision.dispatch.id, who=decision.dispatch.principal, why=decision.reason
+        )
+        if decision.kind is not Kind.UNKNOWN or decision.dispatch.asset_id is None:
+            await self._thread.call(self._store.keep, decision.dispatch, ())
+        return decision
+
+    def _send(self, decision: Decided, kept: Kept, now: Now) -> Kept:
+        dispatch = kept.dispatch
+        log.info(
+            "dispatch accepted",
+            dispatch=dispatch.id,
+            who=dispatch.principal,
+            node=dispatch.node,
+            target_w=dispatch.target_w,
+            assets=len(kept.intents),
+            shortfall_w=dispatch.shortfall_w,
+        )
+        changed = self.ledger.add(kept, now.utc_ms)
+        for placed in kept.intents:
+            connection = self._live.connection(placed.asset_id)
+            if connection is not None:
+                connection.deliver(placed.intent)
+        self._tell([kept, *changed])
+        return kept
+
+    def _repeated(self, ask: Ask, earlier: Kept) -> Answer:
+        if earlier.dispatch.principal != ask.who.id:
+            return self._declined(ask, Kind.ID_TAKEN, "another request has this id")
+        log.info("a request came twice; it is answered with what became of the first", dispatch=ask.id)
+        kept = self.ledger.find(ask.id) or earlier
+        if kept.dispatch.state is IntentState.REFUSED and not kept.intents:
+            return Declined(Kind.LIMITS, kept.dispatch.reason, kept.dispatch)
+        return Submitted(kept, repeated=True)
+
+    def _tell(self, changed: Iterable[Kept]) -> None:
+        for kept in changed:
+            for watcher in list(self._watchers):
+                watcher(kept)
+
+    def _note_store(self, fault: str) -> None:
+        if fault and not self._store_fault:
+            log.error("the state store does not work: new dispatches are refused, nothing else stops", why=fault)
+        elif self._store_fault and not fault:
+            log.info("the state store works again")
+        self._store_fault = fault

@@ -1,0 +1,148 @@
+"""What is in force: every dispatch that is not over, in memory, as the store has it.
+
+Rebuilt from the store at start, so that a killed headend goes on where it was. Says what has changed since it was last
+asked, so that one writer can keep the store in step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from dermscore.dispatch import Event
+from headend import progress
+from headend.records import Dispatch, Kept, Mode, Placed
+from wire.convert import Report
+
+
+class Ledger:
+    """Dispatches and intents in force. Owner of every field: the event loop of the headend."""
+
+    def __init__(self, name_of: Callable[[str], str]) -> None:
+        self._name_of = name_of
+        self._dispatches: dict[str, Dispatch] = {}
+        self._intents: dict[str, dict[str, Placed]] = {}  # by dispatch, then asset
+        self._current: dict[str, str] = {}  # asset to the dispatch that holds it
+        self._changed_dispatches: dict[str, Dispatch] = {}
+        self._changed_intents: dict[tuple[str, int], Placed] = {}
+
+    def add(self, kept: Kept, now_ms: int) -> list[Kept]:
+        """Take in a dispatch that the store has, newer than all others; what it takes over is superseded.
+
+        Returns the dispatches that this changed, the new one not among them.
+        """
+        touched: set[str] = set()
+        for placed in kept.intents:
+            holder = self._current.get(placed.asset_id)
+            if holder is not None and holder != kept.dispatch.id:
+                older = self._intents[holder][placed.asset_id]
+                touched |= self._replace(progress.superseded(older, kept.dispatch.id), older)
+        self._dispatches[kept.dispatch.id] = kept.dispatch
+        self._intents[kept.dispatch.id] = {placed.asset_id: placed for placed in kept.intents}
+        self._current |= {placed.asset_id: kept.dispatch.id for placed in kept.intents if not placed.over}
+        return self._settle(touched, now_ms)
+
+    def sent(self, asset_id: str, revision: int, now_ms: int) -> list[Kept]:
+        """The intent was written to its agent's stream. Returns the dispatches that this changed, as all below do."""
+        placed = self.current(asset_id)
+        if placed is None or placed.intent.revision != revision:
+            return []
+        return self._settle(self._replace(progress.sent(placed), placed), now_ms)
+
+    def report(self, report: Report, now_ms: int) -> list[Kept]:
+        """An agent's report on an intent; of one that we do not know (any more) it changes nothing."""
+        placed = self._intents.get(report.dispatch_id, {}).get(report.asset_id)
+        if placed is None:
+            return []
+        return self._settle(self._replace(progress.reported(placed, report), placed), now_ms)
+
+    def expire(self, now_ms: int) -> list[Kept]:
+        """End what is overdue."""
+        touched: set[str] = set()
+        for intents in list(self._intents.values()):
+            for placed in list(intents.values()):
+                touched |= self._replace(progress.overdue(placed, now_ms), placed)
+        return self._settle(touched, now_ms)
+
+    def current(self, asset_id: str) -> Placed | None:
+        """The intent that holds an asset; None where none does."""
+        holder = self._current.get(asset_id)
+        return None if holder is None else self._intents[holder][asset_id]
+
+    def holding(self) -> Mapping[str, Placed]:
+        """The intents that hold assets, by asset id."""
+        return {asset_id: self._intents[holder][asset_id] for asset_id, holder in self._current.items()}
+
+    def unsent(self, asset_id: str, held: tuple[str, int], now_ms: int) -> Placed | None:
+        """What an agent must be told about an asset of which it holds `held` (epoch, revision): the intent that is in
+        force, if it is newer than that. Never anything that has expired, and nothing invented.
+        """
+        placed = self.current(asset_id)
+        if placed is None or placed.intent.expires_ms <= now_ms:
+            return None
+        epoch, revision = held
+        known = placed.intent.epoch == epoch and placed.intent.revision <= revision
+        return None if known else placed
+
+    def standing(self) -> list[Event]:
+        """The targets that are in force, as arbitration wants them. A release holds nothing."""
+        return [
+            Event(
+                id=dispatch.id,
+                node=dispatch.node,
+                program=dispatch.program,
+                issued_ms=dispatch.submitted_ms,
+                starts_ms=0,  # all of them have begun; a step of the clock must not un-begin one
+                ends_ms=dispatch.expires_ms,
+                value_w=dispatch.target_w,
+                primacy=dispatch.primacy,
+            )
+            for dispatch in self._dispatches.values()
+            if dispatch.mode is Mode.TARGET and not dispatch.over
+        ]
+
+    def find(self, dispatch_id: str) -> Kept | None:
+        """A dispatch in force, with its intents."""
+        dispatch = self._dispatches.get(dispatch_id)
+        return None if dispatch is None else Kept(dispatch, tuple(self._intents[dispatch_id].values()))
+
+    @property
+    def newest_ms(self) -> int:
+        """When the newest dispatch in force was submitted; 0 where there is none."""
+        return max((dispatch.submitted_ms for dispatch in self._dispatches.values()), default=0)
+
+    def take_changes(self) -> tuple[list[Dispatch], list[Placed]]:
+        """What has changed since the last call, for the store."""
+        changed = list(self._changed_dispatches.values()), list(self._changed_intents.values())
+        self._changed_dispatches, self._changed_intents = {}, {}
+        return changed
+
+    def put_back(self, dispatches: Iterable[Dispatch], intents: Iterable[Placed]) -> None:
+        """The store would not take these; what has changed since is newer than they."""
+        older = {dispatch.id: dispatch for dispatch in dispatches}
+        self._changed_dispatches = older | self._changed_dispatches
+        waiting = {(placed.asset_id, placed.intent.revision): placed for placed in intents}
+        self._changed_intents = waiting | self._changed_intents
+
+    def _replace(self, fresh: Placed, old: Placed) -> set[str]:
+        """Put `fresh` in the place of `old`; the ids of the dispatches to be settled."""
+        if fresh is old:
+            return set()
+        dispatch_id, asset_id = fresh.intent.dispatch_id, fresh.asset_id
+        self._intents[dispatch_id][asset_id] = fresh
+        self._changed_intents[asset_id, fresh.intent.revision] = fresh
+        if fresh.over and self._current.get(asset_id) == dispatch_id:
+            del self._current[asset_id]
+        return {dispatch_id}
+
+    def _settle(self, dispatch_ids: Iterable[str], now_ms: int) -> list[Kept]:
+        changed = []
+        for dispatch_id in sorted(dispatch_ids):
+            kept = self.find(dispatch_id)
+            assert kept is not None
+            fresh = progress.summarise(kept, self._name_of, now_ms)
+            if fresh is not kept.dispatch:
+                self._dispatches[dispatch_id] = self._changed_dispatches[dispatch_id] = fresh
+                changed.append(Kept(fresh, kept.intents))
+            if fresh.over and all(placed.over for placed in kept.intents):
+                del self._dispatches[dispatch_id], self._intents[dispatch_id]
+        return changed

@@ -1,0 +1,31 @@
+"""Is a measurement possible at all? What is not is refused, in words; what is merely bad carries its quality."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dermscore.aggregate import rated_w
+from dermscore.dispatch.words import power
+from dermscore.model import Asset, Measurement, Now
+
+AHEAD_MS: Final = 60_000
+"""How far a source's clock may run ahead of ours."""
+
+_OVER_RATING: Final = 2.0  # a device may exceed its rating for a moment, hardly twice over
+_ALWAYS_W: Final = 1_000.0  # auxiliaries of a plant without a rating to speak of
+_OVER_CAPACITY: Final = 1.1
+
+
+def implausible(asset: Asset, measurement: Measurement, now: Now) -> str | None:
+    """Why a measurement cannot be of this asset now; None where it can. Its numbers are finite already."""
+    limit_w = _OVER_RATING * rated_w(asset) + _ALWAYS_W
+    if not abs(measurement.power_w) <= limit_w:
+        return f"power {power(measurement.power_w)} is beyond {power(limit_w)}, twice the rating of {asset.name}"
+    headroom_w = max(measurement.available_up_w, measurement.available_down_w)
+    if not headroom_w <= 2 * limit_w:
+        return f"available power {power(headroom_w)} is beyond what {asset.name} could ever move by"
+    if measurement.soc_wh is not None and not measurement.soc_wh <= _OVER_CAPACITY * asset.capacity_wh:
+        return f"stored energy {measurement.soc_wh:.6g} Wh is beyond the capacity of {asset.name}"
+    if measurement.time_ms > now.utc_ms + AHEAD_MS:
+        return f"its time is {(measurement.time_ms - now.utc_ms) / 1000:.0f} s ahead of the headend's clock"
+    return None

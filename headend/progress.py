@@ -1,0 +1,151 @@
+"""How far a dispatch has come: pure. Agents report on intents; the headend's clock ends what nobody reported on.
+
+A dispatch is as far as the slowest of its intents that still stand. What an agent refused, or another dispatch took
+over, stands no more, and its part is in the shortfall, with the cause, for everyone to see.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import fsum
+from typing import Final
+
+from dermscore.intent import TERMINAL, IntentState, advance
+from headend.records import Dispatch, Kept, Mode, Placed
+from wire.convert import Report
+
+GRACE_MS: Final = 15_000
+"""How long after an intent's end its agent may still report how it ended, before our clock alone decides."""
+
+_FORWARD: Final = (
+    IntentState.SUBMITTED,
+    IntentState.SENT,
+    IntentState.RECEIVED,
+    IntentState.ACTIVE,
+    IntentState.FOLLOWING,
+)
+# Of intents that are all over: the first of these that any of them reached is how the dispatch ended.
+_ENDINGS: Final = (
+    IntentState.COMPLETE,
+    IntentState.EXPIRED,
+    IntentState.FAILED,
+    IntentState.CANCELLED,
+    IntentState.SUPERSEDED,
+    IntentState.REFUSED,
+)
+_NOT_PLACED: Final = frozenset({IntentState.REFUSED, IntentState.FAILED, IntentState.CANCELLED, IntentState.SUPERSEDED})
+_TAKEN_OVER: Final = frozenset({IntentState.SUPERSEDED, IntentState.CANCELLED})
+
+
+def sent(placed: Placed) -> Placed:
+    """The intent was written to its agent's stream."""
+    return replace(placed, state=advance(placed.state, IntentState.SENT))
+
+
+def superseded(placed: Placed, by: str) -> Placed:
+    """Dispatch `by` took the asset over."""
+    if placed.over:
+        return placed
+    return replace(placed, state=IntentState.SUPERSEDED, reason=f"superseded by dispatch {by}")
+
+
+def reported(placed: Placed, report: Report) -> Placed:
+    """After an agent's report; unchanged where the report is of another intent, late, or repeated."""
+    ours = (placed.intent.epoch, placed.intent.revision, placed.intent.dispatch_id)
+    if ours != (report.epoch, report.revision, report.dispatch_id):
+        return placed
+    state = advance(placed.state, report.state)
+    if state is placed.state and placed.acked_state is not None:
+        return placed
+    return replace(
+        placed,
+        state=state,
+        reason=report.reason if state is not placed.state else placed.reason,
+        acked_ms=report.time_ms,
+        acked_state=report.state,
+        power_w=placed.power_w if report.power_w is None else report.power_w,
+    )
+
+
+def overdue(placed: Placed, now_ms: int) -> Placed:
+    """Our clock says that the intent is over and its agent has not said how: that is what it says, and no more."""
+    if placed.over or now_ms < placed.intent.expires_ms + GRACE_MS:
+        return placed
+    last = "was never heard of it" if placed.acked_state is None else f"last said {placed.acked_state}"
+    return replace(placed, state=IntentState.EXPIRED, reason=f"its time is over; its agent {last}")
+
+
+def summarise(kept: Kept, name_of: Callable[[str], str], now_ms: int) -> Dispatch:
+    """The dispatch after its intents have changed; the same object where that changes nothing about it.
+
+    `name_of` gives an asset's name for the causes.
+    """
+    dispatch, members = kept.dispatch, _members(kept)
+    if dispatch.over or not members:
+        return dispatch
+    state = _state(dispatch, members)
+    figures = (dispatch.placed_w, dispatch.shortfall_w)
+    if state not in _TAKEN_OVER:  # which keeps the figures that it had
+        figures = _placing(dispatch, members)
+    told = [cause for cause in _losses(members, name_of) if cause not in dispatch.causes]
+    fresh = replace(
+        dispatch,
+        state=state,
+        reason=_reason(dispatch, members, state),
+        placed_w=figures[0],
+        shortfall_w=figures[1],
+        causes=(*dispatch.causes, *told),
+    )
+    return dispatch if fresh == dispatch else replace(fresh, updated_ms=now_ms)
+
+
+def measured_w(kept: Kept) -> float | None:
+    """What its assets measured when they last reported, summed, W; None until each that stands has."""
+    standing = [placed for placed in _members(kept) if placed.state not in _NOT_PLACED]
+    powers = [placed.power_w for placed in standing]
+    known = [w for w in powers if w is not None]
+    return fsum(known) if standing and len(known) == len(powers) else None
+
+
+def _members(kept: Kept) -> list[Placed]:
+    """The intents that carry the dispatch. A target's may also release assets that it could not take along."""
+    if kept.dispatch.mode is Mode.RELEASE:
+        return list(kept.intents)
+    return [placed for placed in kept.intents if placed.intent.setpoint_w is not None]
+
+
+def _state(dispatch: Dispatch, members: Sequence[Placed]) -> IntentState:
+    states = {placed.state for placed in members}
+    living = states - TERMINAL
+    if not living:
+        return next(ending for ending in _ENDINGS if ending in states)
+    slowest = next(state for state in _FORWARD if state in living)
+    if dispatch.mode is Mode.RELEASE and slowest is IntentState.FOLLOWING:
+        return IntentState.COMPLETE  # released is released: nothing is left to wait for
+    return slowest
+
+
+def _placing(dispatch: Dispatch, members: Sequence[Placed]) -> tuple[float | None, float | None]:
+    """What leaves the sum of the setpoints joins the shortfall; with what others hold, the two make the target."""
+    if dispatch.placed_w is None or dispatch.shortfall_w is None:
+        return dispatch.placed_w, dispatch.shortfall_w
+    placed_w = fsum(placed.intent.setpoint_w or 0.0 for placed in members if placed.state not in _NOT_PLACED)
+    return placed_w, dispatch.shortfall_w + (dispatch.placed_w - placed_w)
+
+
+def _losses(members: Sequence[Placed], name_of: Callable[[str], str]) -> list[str]:
+    lost = [placed for placed in members if placed.state in _NOT_PLACED]
+    if len(lost) == len(members) and all(placed.state is IntentState.SUPERSEDED for placed in lost):
+        return []
+    return [f"{name_of(placed.asset_id)}: {placed.reason or placed.state.value}" for placed in lost]
+
+
+def _reason(dispatch: Dispatch, members: Sequence[Placed], state: IntentState) -> str:
+    if len(members) == 1:
+        return members[0].reason
+    counts = Counter(placed.state for placed in members)
+    if len(counts) == 1:
+        return dispatch.reason if state not in TERMINAL else members[0].reason
+    return ", ".join(f"{counts[each]} of {len(members)} {each}" for each in (*_FORWARD, *_ENDINGS) if counts[each])

@@ -1,0 +1,26 @@
+"""Times for people and over HTTP: RFC 3339, in UTC with milliseconds when written, with any offset when read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+LATEST_MS = 253_402_300_799_999
+
+
+def parse(text: str) -> int:
+    """UTC milliseconds of an RFC 3339 time. Raises ValueError, in words; a time without an offset means nothing."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("is not an RFC 3339 time such as 2031-05-01T12:00:00Z") from None
+    if moment.tzinfo is None:
+        raise ValueError("has no offset from UTC; end it with Z or such as +02:00")
+    ms = round(moment.timestamp() * 1000)
+    if not 0 <= ms <= LATEST_MS:
+        raise ValueError("is outside the years 1970 to 9999")
+    return ms
+
+
+def written(utc_ms: int) -> str:
+    """RFC 3339, UTC, milliseconds."""
+    return datetime.fromtimestamp(utc_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
