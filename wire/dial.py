@@ -172,8 +172,32 @@ def open_stream(channel: grpc.aio.Channel, link: Link[Up, Down]) -> Stream[Down,
         request_serializer=link.up.SerializeToString,
         response_deserializer=link.down.FromString,
     )
-    stream: Stream[Down, Up] = method()
-    return stream
+    return _Dialled(method())
+
+
+class _Dialled(Generic[Up, Down]):
+    """The client's end of a stream.
+
+    Its `write` goes around grpc.aio's own, which puts "Internal error from Core" in the place of the status with which
+    a server ended the call meanwhile (grpcio 1.85, aio/_call.py, `_write`): who is refused would never learn why.
+    """
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    async def read(self) -> Down:
+        message: Down = await self._call.read()
+        return message
+
+    async def write(self, message: Up) -> None:
+        await self._call.wait_for_connection()
+        await self._call._cython_call.send_serialized_message(message.SerializeToString())
+
+    async def done_writing(self) -> None:
+        await self._call.done_writing()
+
+    def cancel(self) -> None:
+        self._call.cancel()
 
 
 def server(extra_options: Sequence[tuple[str, Any]] = ()) -> grpc.aio.Server:

@@ -32,6 +32,7 @@ FIRST_MESSAGE_S = 10.0
 _FAREWELL_S = 2.0
 _LATE_S = 1.0
 _CANCELLATION_S = 0.1
+_READER_TELLS_S = 1.0
 _HUNG_UP = "Socket closed"  # all that gRPC tells of a peer that refuses our certificate
 
 
@@ -216,6 +217,8 @@ class Session(Generic[In, Item, Out]):
             self.end(Why.REFUSED, refused.reason)
         except grpc.RpcError as error:
             self._broken(error)
+        except grpc.aio.BaseError as error:
+            self.end(Why.LOST, str(error))
 
     async def _last_word(self) -> None:
         """The peer says no more. To a server a broken connection looks the same at first; the cancellation follows."""
@@ -232,10 +235,9 @@ class Session(Generic[In, Item, Out]):
             await self._leave()
         except Overflow:
             self.end(Why.OVERFLOW, "the peer takes its messages too slowly")
-        except grpc.RpcError as error:
-            self._broken(error)
-        except asyncio.InvalidStateError:
-            await self._over.wait()  # the call is over already; the reader knows why
+        except (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError):
+            await asyncio.sleep(_READER_TELLS_S)  # the call is over: whoever reads it learns why, and ends us
+            self.end(Why.LOST, "the connection broke while a message was written")
 
     async def _leave(self) -> None:
         """All is said. A client closes its half and gives the server a moment to hear it out; a server just returns."""

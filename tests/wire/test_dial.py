@@ -180,6 +180,25 @@ async def test_what_a_handler_raises_is_told_to_the_caller_and_noted(
         assert [ended for _, ended in headend.noted] == [Ended(why, str(raised))]
 
 
+async def test_who_is_refused_while_writing_learns_why_too(serving: Any, agent_files: TlsFiles) -> None:
+    """The refusal races the caller's messages; grpc.aio's own write would hide it behind an internal error."""
+
+    async def talk(*_: object) -> Ended:
+        raise Refused("may not claim asset b")
+
+    async def many_messages(channel: grpc.aio.Channel) -> Ended:
+        session: Session[HeadendMessage, AgentMessage, AgentMessage] = Session(
+            dial.open_stream(channel, dial.AGENT_LINK), beat=heartbeat
+        )
+        for _ in range(20):
+            session.outgoing.put(AgentMessage())
+        return await session.run(ignore)
+
+    async with serving(talk) as headend, asyncio.timeout(60), dial.channel(headend.address, agent_files) as channel:
+        ends = [await many_messages(channel) for _ in range(1000 if SOAK else 100)]
+    assert set(ends) == {Ended(Why.REFUSED, "may not claim asset b")}
+
+
 async def test_a_handler_learns_who_called(serving: Any, agent_files: TlsFiles) -> None:
     callers: list[dial.Caller] = []
 
@@ -197,7 +216,7 @@ async def test_a_fleet_that_redials_at_once_gets_in(serving: Any, agent_files: T
     """A headend came back: every agent dials in the same instant, each on a connection of its own."""
     async with serving() as headend:
         ends = await asyncio.gather(
-            *(talk_once(headend.address, agent_files, within_s=100) for _ in range(1000 if SOAK else 60))
+            *(talk_once(headend.address, agent_files, within_s=100) for _ in range(300 if SOAK else 60))
         )
     assert {ended.why for ended in ends} == {Why.CLOSED}
 
