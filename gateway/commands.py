@@ -72,7 +72,7 @@ class Commands:
 
     def newest(self, command: str) -> Flight | None:
         """The last flight of a command."""
-        return next((each for each in reversed(self.flights.values()) if each.command == command), None)
+        return next((each for each in reversed(tuple(self.flights.values())) if each.command == command), None)
 
     @property
     def under_way(self) -> list[Flight]:

@@ -72,7 +72,7 @@ class Found:
 
 
 class Outbox:
-    """An open outbox. Its methods may be called from any thread; the work is done in one thread of its own, in order."""
+    """An open outbox. Any thread may call its methods; the work is done in one thread of its own, in order."""
 
     def __init__(self, path: Path) -> None:
         """Use `Outbox.open`."""

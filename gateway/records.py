@@ -152,7 +152,7 @@ def gap(counts: Sequence[tuple[str, int]], reason: str) -> Entry:
 
 
 def link(decision: str, session: str, peer: str, reason: str) -> Entry:
-    """The stream to the headend: opened, trusted (its first publication was admitted), ended."""
+    """The stream to the headend: opened (its first publication was admitted), closed."""
     return Entry(LINK, session, peer, "", decision, reason)
 
 

@@ -1,0 +1,94 @@
+"""gateway.yaml, and where everything of one gateway lies. docs/reference/gateway-yaml.md says what every key means."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from daemon.config import Address, load_config
+from wire.identity import TlsFiles
+
+FILE: Final = "gateway.yaml"
+MADE_BY: Final = "derms gateway init"
+ISOLATED: Final = "ISOLATED"
+STATUS: Final = "status.json"
+
+
+class Tls(BaseModel):
+    """The gateway's certificate and what it trusts, PEM."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ca: Path
+    cert: Path
+    key: Path
+
+
+class GatewayConfig(BaseModel):
+    """The file. Paths are relative to its folder unless absolute."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    headend: Address
+    tls: Tls
+    publishers: tuple[Path, ...] = Field(min_length=1)
+    contract: Path = Path("policies/gateway")
+    trail: Path = Path("trail")
+    audit_key: Path = Path("keys/audit.key")
+    outbox: Path = Path("outbox.db")
+    origin: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/:-]{1,128}$")] = "derms/gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """One gateway's folder, with every path made whole."""
+
+    folder: Path
+    config: GatewayConfig
+    digest: str
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Raises NotSetUp (no such gateway) or BadInput (everything wrong with its gateway.yaml)."""
+        path = folder / FILE
+        config = load_config(GatewayConfig, path, made_by=f"{MADE_BY} {folder} --pki PKI")
+        return cls(folder, config, hashlib.sha256(path.read_bytes()).hexdigest())
+
+    @property
+    def tls(self) -> TlsFiles:
+        tls = self.config.tls
+        return TlsFiles(self.folder / tls.ca, self.folder / tls.cert, self.folder / tls.key)
+
+    @property
+    def publishers(self) -> list[Path]:
+        return [self.folder / path for path in self.config.publishers]
+
+    @property
+    def contract(self) -> Path:
+        return self.folder / self.config.contract
+
+    @property
+    def trail(self) -> Path:
+        return self.folder / self.config.trail
+
+    @property
+    def audit_key(self) -> Path:
+        return self.folder / self.config.audit_key
+
+    @property
+    def outbox(self) -> Path:
+        return self.folder / self.config.outbox
+
+    @property
+    def isolated(self) -> Path:
+        """While this file is there the boundary is closed; its text is the reason. It outlives restarts."""
+        return self.folder / ISOLATED
+
+    @property
+    def status(self) -> Path:
+        """What a running gateway says of itself, replaced every second."""
+        return self.folder / STATUS

@@ -1,0 +1,227 @@
+"""Where the faces bring SCADA's controls: decides with `gateway.commands`, makes durable, and only then says SUCCESS.
+
+A master is timing the answer, so all of it happens inside the face's call, within half a second: outbox row, audit
+record, outbox row again. What is not durable by then is refused, and recorded as withdrawn.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Final
+
+from daemon import logs
+from dermscore.intent import IntentState
+from dermscore.model import Now
+from gateway import commands, local, records
+from gateway.commands import Commands, Conditions, Denied, Flight, Wish
+from gateway.contract import Contract
+from gateway.denials import Denial
+from gateway.faces import ControlRequest, FaceEvent, FaceEventKind, Status
+from gateway.image import Image
+from gateway.outbox import WITHDRAWN, Found, Outbox, Row
+from gateway.recorder import Recorder
+from wire.boundary import BoundaryCommand, BoundaryOutcome
+
+DURABLE_WITHIN_S: Final = 0.5
+
+_DENIALS: Final = frozenset(
+    {
+        FaceEventKind.STRANGER_REFUSED,
+        FaceEventKind.CONNECTION_REFUSED,
+        FaceEventKind.FUNCTION_REFUSED,
+        FaceEventKind.CONTROL_REFUSED,
+    }
+)
+
+log = logs.get(__name__)
+
+
+class _NotDurableError(Exception):
+    """The outbox or the trail did not take a command in time."""
+
+
+class Desk:
+    """A `ControlDesk`. Owner of every field: the gateway's loop, on which the faces call."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        outbox: Outbox,
+        recorder: Recorder,
+        conditions: Callable[[], Conditions],
+        send: Callable[[BoundaryCommand], bool],
+        now: Callable[[], Now],
+    ) -> None:
+        """`send` puts a command on the open stream; False where there is none."""
+        self._contract = contract
+        self._outbox = outbox
+        self._recorder = recorder
+        self._conditions = conditions
+        self._send = send
+        self._now = now
+        self._image: Image | None = None
+        self._commands = Commands()
+
+    @property
+    def outstanding(self) -> Commands:
+        """Every command that is remembered."""
+        return self._commands
+
+    def __contains__(self, identifier: object) -> bool:
+        """Whether a command is one of ours."""
+        return identifier in self._commands.flights
+
+    def begin(self, image: Image, found: Found) -> None:
+        """Show how each command stood when the gateway last stopped, and tell what became of those left open."""
+        self._image = image
+        for row in found.dropped:
+            self._recorder.note(records.withdrawn(row.id, row.name, "never recorded; dropped at start"))
+        for row in found.failed:
+            self._recorder.note(records.ended(row.id, row.name, IntentState.FAILED.value, row_reason(found, row)))
+            log.warning("a command of unknown fate is reported failed", id=row.id, command=row.name)
+        now = self._now()
+        flights = [_flight(row, self._contract, now) for row in found.newest if row.name in self._contract.command]
+        self._commands = Commands({flight.id: flight for flight in flights})
+        for name in self._contract.command:
+            self._show(name)
+
+    def select(self, requests: Sequence[ControlRequest]) -> Sequence[Status]:
+        """Whether each could be operated now. A refusal is recorded like that of an operate."""
+        return [self._answer(request, self._decide(request)) for request in requests]
+
+    def operate(self, requests: Sequence[ControlRequest]) -> Sequence[Status]:
+        """Decide each, make it durable, start it. SUCCESS means accepted; what came of it arrives on its status point."""
+        return [self._operate(request) for request in requests]
+
+    def note(self, event: FaceEvent) -> None:
+        """What a face noticed goes to the trail; refusals are counted by the minute."""
+        log.info("face", kind=event.kind.value, outstation=event.outstation, peer=event.peer, detail=event.detail)
+        if event.kind not in _DENIALS:
+            self._recorder.note(records.face(event))
+            return
+        host = event.peer.rpartition(":")[0] or event.peer
+        self._recorder.deny(Denial(host, event.kind.value, "refused", event.detail, event.session, "in"))
+
+    def told(self, outcome: BoundaryOutcome) -> None:
+        """What the headend reports of a command; its record is durable already."""
+        self._commands, flight = commands.follow(self._commands, outcome)
+        if flight is not None:
+            self._changed(flight)
+
+    def tick(self) -> None:
+        """Give up what nobody confirms."""
+        self._commands, failed = commands.overdue(self._commands, self._now())
+        for flight in failed:
+            self._recorder.note(records.ended(flight.id, flight.command, flight.state.value, flight.reason))
+            self._changed(flight)
+
+    def _decide(self, request: ControlRequest) -> Wish | Denied:
+        return commands.decide(request, self._contract, self._commands, self._conditions(), self._now())
+
+    def _answer(self, request: ControlRequest, decision: Wish | Denied) -> Status:
+        if isinstance(decision, Wish):
+            return Status.SUCCESS
+        host = request.peer.rpartition(":")[0] or request.peer
+        denial = Denial(host, decision.rule, decision.status.value, decision.reason, request.session, "in")
+        self._recorder.deny(denial)
+        log.warning("control refused", master=request.master, status=decision.status.value, reason=decision.reason)
+        return decision.status
+
+    def _operate(self, request: ControlRequest) -> Status:
+        decision = self._decide(request)
+        if isinstance(decision, Denied):
+            return self._answer(request, decision)
+        identifier = str(uuid.uuid4())
+        try:
+            self._make_durable(identifier, decision, request)
+        except _NotDurableError as why:
+            return self._withdraw(identifier, decision, request, str(why))
+        self._commands = commands.accept(self._commands, decision, request, identifier, self._now())
+        self._show(decision.row.name)
+        log.info("command accepted", id=identifier, command=decision.row.name, target_w=decision.target_w)
+        if self._send(commands.order(decision, identifier)):
+            return Status.SUCCESS
+        return self._lost(identifier)
+
+    def _make_durable(self, identifier: str, wish: Wish, request: ControlRequest) -> None:
+        """Row, record, row: after a crash between any two of them the outbox still says what to do."""
+        until_s = time.monotonic() + DURABLE_WITHIN_S
+        row = Row(identifier, wish.row.name, wish.target_w, request.master, self._now().utc_ms, "")
+        _wait(self._outbox.add(row), until_s, "the outbox")
+        entry = records.command(
+            identifier, wish.row.name, request, wish.target_w, wish.row.hold_s, self._contract.digest
+        )
+        if not self._recorder.commit_within(entry, max(0.0, until_s - time.monotonic())):
+            raise _NotDurableError("the trail did not take it in time")
+        state = IntentState.SUBMITTED.value
+        _wait(self._outbox.change(identifier, state, "", self._now().utc_ms), until_s, "the outbox")
+
+    def _withdraw(self, identifier: str, wish: Wish, request: ControlRequest, why: str) -> Status:
+        """Nothing was done. The record of the command may still become durable; this one then follows it."""
+        self._recorder.note(records.withdrawn(identifier, wish.row.name, why))
+        self._remember(self._outbox.change(identifier, WITHDRAWN, why, self._now().utc_ms))
+        return self._answer(request, Denied(Status.HARDWARE_ERROR, "not-durable", why))
+
+    def _lost(self, identifier: str) -> Status:
+        """The stream went away between the decision and now."""
+        flight = self._commands.flights[identifier]
+        told = BoundaryOutcome(identifier, IntentState.FAILED, "the link went away", None, None, self._now().utc_ms)
+        self._recorder.note(records.ended(identifier, flight.command, told.state.value, told.reason))
+        self.told(told)
+        return Status.DOWNSTREAM_FAIL
+
+    def _changed(self, flight: Flight) -> None:
+        now_ms = self._now().utc_ms
+        self._remember(self._outbox.change(flight.id, flight.state.value, flight.reason, now_ms, flight.delivered_w))
+        self._show(flight.command)
+        log.info("command", id=flight.id, state=flight.state.value, reason=flight.reason)
+
+    def _show(self, command: str) -> None:
+        assert self._image is not None
+        row = self._contract.command[command]
+        self._image.show_changed(local.command_points(self._contract, self._commands, row, self._now()))
+
+    def _remember(self, written: Future[None]) -> None:
+        written.add_done_callback(_log_failure)
+
+
+def row_reason(found: Found, row: Row) -> str:
+    """Why a row was failed at start, as the outbox has it now."""
+    return next((each.reason for each in found.newest if each.id == row.id), row.reason) or "its fate is not known"
+
+
+def _flight(row: Row, contract: Contract, now: Now) -> Flight:
+    """A row of the outbox, taken up again. What was not confirmed yet gets its time once more."""
+    overdue_mono_ms = now.mono_ms + round(contract.command[row.name].feedback_timeout_s * 1000)
+    state = IntentState(row.state)
+    return Flight(
+        row.id,
+        row.name,
+        row.target_w,
+        row.master,
+        row.accepted_ms,
+        overdue_mono_ms,
+        state,
+        row.reason,
+        row.delivered_w,
+    )
+
+
+def _wait(future: Future[Any], until_s: float, what: str) -> None:
+    try:
+        future.result(max(0.0, until_s - time.monotonic()))
+    except TimeoutError:
+        future.cancel()
+        raise _NotDurableError(f"{what} did not take it in time") from None
+    except sqlite3.Error as error:
+        raise _NotDurableError(f"{what}: {error}") from None
+
+
+def _log_failure(written: Future[None]) -> None:
+    error = None if written.cancelled() else written.exception()
+    if error is not None:
+        log.error("the outbox could not be written", reason=str(error))

@@ -1,0 +1,189 @@
+"""Carries out what `gateway.crossing` decides: link to door, door to trail, trail to image, in this order and no other.
+
+Publications that arrive while the disk is busy wait behind the door; when it is slow for long, the oldest waiting
+readings are dropped for newer ones. Ageing goes on meanwhile: it never waits for the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from audit.record import Entry
+from daemon import logs
+from dermscore.model import Now
+from gateway import crossing, records
+from gateway.contract import Contract
+from gateway.crossing import Admission, Candidate, Refusal
+from gateway.denials import Denial
+from gateway.faces import Update
+from gateway.image import Image
+from gateway.recorder import Recorder
+from wire.boundary import BoundaryOutcome
+from wire.v1.boundary_link_pb2 import SignedPublication
+
+MOST_WAITING: Final = 32
+RETRY_S: Final = 1.0
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What waits for its record. An outcome is never dropped for a newer one."""
+
+    entry: Entry
+    candidates: tuple[Candidate, ...]
+    outcome: BoundaryOutcome | None
+
+
+class Door:
+    """The state of the crossing, and its carrier. Owner of every field: the gateway's loop."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        trusted: Mapping[str, Ed25519PublicKey],
+        image: Image,
+        recorder: Recorder,
+        now: Callable[[], Now],
+    ) -> None:
+        self._contract = contract
+        self._trusted = trusted
+        self._image = image
+        self._recorder = recorder
+        self._now = now
+        self._state = crossing.begin(contract, now())
+        self._waiting: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
+        self._proved = False  # whether the stream that is open has brought a publication that was admitted
+        self.outstanding: Container[str] = frozenset()
+        self.told: Callable[[BoundaryOutcome], None] = lambda outcome: None
+        """What to do with an outcome once it is recorded."""
+        image.show([held.shown for held in self._state.points.values()])
+
+    @property
+    def link_up(self) -> bool:
+        """Whether the headend is there, and is who it should be."""
+        return self._proved
+
+    @property
+    def isolated(self) -> bool:
+        return self._state.isolated
+
+    @property
+    def session(self) -> str:
+        """The open stream's name; empty where there is none."""
+        return "" if self._state.stream is None else self._state.stream.session
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the newest publication taken on the open stream; 0 where there is none."""
+        return 0 if self._state.stream is None else max(self._state.stream.seqs.values(), default=0)
+
+    def opened(self, nonce: bytes) -> None:
+        """A stream to the headend begins: its Hello, with `nonce`, goes out now."""
+        self._state = crossing.open_stream(self._state, nonce, self._now())
+
+    def sent_beat(self, number: int) -> None:
+        """Heartbeat `number` is being written."""
+        self._state = crossing.sent_beat(self._state, number, self._now())
+
+    def closed(self, peer: str, reason: str) -> None:
+        """The stream is over. One that never brought anything is counted by the minute, as any denial."""
+        if self._proved:
+            self._recorder.note(records.link("closed", self.session, peer, reason))
+        else:
+            self._recorder.deny(Denial(peer, "link", "not made", reason, self.session))
+        self._state = crossing.close_stream(self._state)
+        self._proved = False
+
+    def take(self, signed: SignedPublication, peer: str) -> Refusal | None:
+        """A publication has arrived. What is shown at once is shown when this returns; the rest follows its record."""
+        admission = crossing.admit(
+            signed, self._trusted, self._contract, self._state, self._now(), outstanding=self.outstanding
+        )
+        self._state = admission.state
+        self._show_worse(admission.at_once, "" if admission.refusal is None else admission.refusal.rule)
+        for alarm in admission.alarms:
+            log.warning("alarm", what=alarm, session=self.session)
+        if admission.refusal is not None:
+            self._refused(admission.refusal, peer)
+        else:
+            self._admitted(admission, peer)
+        return admission.refusal
+
+    async def carry(self) -> None:
+        """For ever: make durable what waits, then show it."""
+        while True:
+            self._arrived.clear()
+            if not self._waiting:
+                await self._arrived.wait()
+            batch, self._waiting = tuple(self._waiting), deque()
+            if await self._recorder.commit([each.entry for each in batch]):
+                self._release(batch)
+            else:
+                self._waiting.extendleft(each for each in reversed(batch) if each.outcome is not None)
+                await asyncio.sleep(RETRY_S)  # newer readings are on their way; an outcome comes only once
+
+    def tick(self) -> None:
+        """Time has passed."""
+        self._state, updates = crossing.age(self._contract, self._state, self._now())
+        self._show_worse(updates, "stale")
+
+    def isolate(self) -> None:
+        """Close the boundary."""
+        self._state, updates = crossing.isolate(self._contract, self._state, self._now())
+        self._proved = False
+        self._show_worse(updates, "isolated")
+
+    def rejoin(self) -> None:
+        """Open the boundary again."""
+        self._state = crossing.rejoin(self._state)
+
+    def clock_stepped(self, step_ms: int) -> None:
+        """Our UTC stepped by so much."""
+        self._state = crossing.clock_stepped(self._state)
+        self._recorder.note(records.clock_step(step_ms))
+        log.warning("the wall clock stepped; going on", step_ms=step_ms)
+
+    def _admitted(self, admission: Admission, peer: str) -> None:
+        if not self._proved:
+            self._proved = True
+            self._recorder.note(records.link("opened", self.session, peer, "its first publication was admitted"))
+            log.info("the headend's publications are admitted", session=self.session, headend=peer)
+        if admission.record is None:
+            return
+        self._make_room()
+        self._waiting.append(_Waiting(admission.record, admission.candidates, admission.outcome))
+        self._arrived.set()
+
+    def _refused(self, refusal: Refusal, peer: str) -> None:
+        self._recorder.deny(Denial(peer, refusal.rule, "refused", refusal.reason, self.session, "out"))
+        log.warning("publication refused", rule=refusal.rule, reason=refusal.reason, headend=peer)
+
+    def _make_room(self) -> None:
+        """Drop the oldest readings for newer ones. They are counted, and were never shown."""
+        while len(self._waiting) >= MOST_WAITING:
+            oldest = next((each for each in self._waiting if each.outcome is None), None)
+            if oldest is None:
+                return
+            self._waiting.remove(oldest)
+            self._recorder.missed(oldest.entry.kind)
+
+    def _release(self, batch: tuple[_Waiting, ...]) -> None:
+        for each in batch:
+            self._state, updates = crossing.release(each.candidates, self._contract, self._state, self._now())
+            self._image.show(updates)
+            if each.outcome is not None:
+                self.told(each.outcome)
+
+    def _show_worse(self, updates: tuple[Update, ...], rule: str) -> None:
+        if updates:
+            self._image.show(updates)
+            self._recorder.note(records.worsened(updates, rule, self.session, self._contract.digest))

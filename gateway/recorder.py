@@ -1,0 +1,131 @@
+"""The gateway's way to the trail: what may not happen unrecorded waits for it, all else is handed in and goes on.
+
+What the trail did not take is counted by kind, and told in one `gap` record as soon as it takes something again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Final
+
+from audit.errors import AuditError
+from audit.log import Health, Released
+from audit.record import Entry
+from daemon import logs
+from dermscore.model import Now
+from gateway import records
+from gateway.denials import Denial, Denials
+
+Submit = Callable[[Sequence[Entry]], Future[Released]]
+
+STALLED_MS: Final = 2000
+"""How long a record may be on its way before the trail counts as unhealthy."""
+
+log = logs.get(__name__)
+
+
+class Recorder:
+    """Hands entries to the trail's writer. Owner: the gateway's loop."""
+
+    def __init__(self, submit: Submit, health: Callable[[], Health], now: Callable[[], Now]) -> None:
+        self._submit = submit
+        self._health = health
+        self._now = now
+        self._on_the_way: dict[Future[Released], int] = {}  # when each was handed in
+        self._missed: Counter[str] = Counter()
+        self._why = ""
+        self._gap_on_the_way = False
+        self._denials = Denials()
+
+    @property
+    def trouble(self) -> str:
+        """Why the trail is not healthy; empty while it is."""
+        health = self._health()
+        if not health.ok:
+            return health.reason or "the trail cannot be written"
+        oldest = next(iter(self._on_the_way.values()), None)
+        if oldest is not None and self._now().mono_ms - oldest >= STALLED_MS:
+            return f"the disk has not taken a record for {(self._now().mono_ms - oldest) / 1000:.0f} s"
+        return f"{self._missed.total()} records were missed and the gap is not told yet" if self._missed else ""
+
+    @property
+    def ok(self) -> bool:
+        return not self.trouble
+
+    def note(self, *entries: Entry) -> None:
+        """Record what has happened already; nobody waits."""
+        self._hand_in(entries)
+
+    def deny(self, denial: Denial) -> None:
+        """Record a refusal, or count it with those of its kind."""
+        entry = self._denials.note(denial, self._now())
+        if entry is not None:
+            self._hand_in([entry])
+
+    def missed(self, kind: str, count: int = 1) -> None:
+        """Something is not going to be recorded at all."""
+        self._missed[kind] += count
+
+    async def commit(self, entries: Sequence[Entry]) -> bool:
+        """Record what must not happen before; whether it is durable."""
+        future = self._hand_in(entries)
+        try:
+            await asyncio.wrap_future(future)
+        except AuditError:
+            return False
+        return True
+
+    def commit_within(self, entry: Entry, seconds: float) -> bool:
+        """The same for a master that is timing the answer: blocks this thread, `seconds` at most.
+
+        A record that comes too late may still become durable: whoever gave up on it must record that too.
+        """
+        future = self._hand_in([entry])
+        try:
+            future.result(seconds)
+        except (AuditError, TimeoutError):
+            future.cancel()
+            return False
+        return True
+
+    def tick(self) -> None:
+        """Tell what is due: coalesced denials, and the gap once the trail is written again."""
+        due = self._denials.due(self._now())
+        if due:
+            self._hand_in(due)
+        if self._missed and not self._gap_on_the_way and self._health().ok and not self._on_the_way:
+            counts = sorted(self._missed.items())
+            self._gap_on_the_way = True
+            future = self._hand_in([records.gap(counts, self._why or "not taken in time")])
+            asyncio.wrap_future(future).add_done_callback(lambda told: self._gap_told(told, Counter(dict(counts))))
+
+    def flush(self) -> None:
+        """At the end: the denials still being counted."""
+        due = self._denials.due(self._now(), all_of_them=True)
+        if due:
+            self._hand_in(due)
+
+    def _hand_in(self, entries: Sequence[Entry]) -> Future[Released]:
+        future = self._submit(entries)
+        self._on_the_way[future] = self._now().mono_ms
+        kinds = [entry.kind for entry in entries]
+        asyncio.wrap_future(future).add_done_callback(lambda done: self._settled(future, done, kinds))
+        return future
+
+    def _settled(self, future: Future[Released], done: asyncio.Future[Released], kinds: list[str]) -> None:
+        self._on_the_way.pop(future, None)
+        error = None if done.cancelled() else done.exception()
+        if error is None:
+            return
+        self._why = str(error)
+        self._missed.update(kind for kind in kinds if kind != records.GAP)
+        log.error("not recorded", kinds=",".join(kinds), reason=str(error))
+
+    def _gap_told(self, told: asyncio.Future[Released], counts: Counter[str]) -> None:
+        self._gap_on_the_way = False
+        if not told.cancelled() and told.exception() is None:
+            self._missed -= counts
+            log.warning("the trail is written again", missed=counts.total())

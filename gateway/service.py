@@ -1,0 +1,242 @@
+"""A gateway that runs: everything is opened first, then it listens, dials and ticks until it is told to stop.
+
+Owner of all state: the one event loop. The trail and the outbox have a thread each, so that a disk that stalls stops
+neither ageing nor the masters' polls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from audit import keys as audit_keys
+from audit.errors import AuditError
+from audit.log import Log
+from daemon import logs
+from daemon.clock import now as host_now
+from daemon.run import Stop
+from daemon.version import software
+from dermscore.errors import DermsError, NotSetUp
+from dermscore.model import Now
+from gateway import outstations, records, report
+from gateway.boundary import Upward
+from gateway.commands import Conditions
+from gateway.config import Home
+from gateway.contract import Contract
+from gateway.desk import Desk
+from gateway.door import Door
+from gateway.faces import Face
+from gateway.image import Image
+from gateway.link import Link
+from gateway.local import Health, health_points
+from gateway.outbox import Outbox
+from gateway.recorder import Recorder
+from wire.boundary import BoundaryCommand
+from wire.dial import PortInUse, check_free
+from wire.publication import load_keys
+
+TICK_S: Final = 0.25
+CLOCK_STEP_MS: Final = 1000
+FLUSH_S: Final = 3.0
+
+Clock = Callable[[], Now]
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a gateway needs and may not start without; nothing of it listens, dials or writes yet."""
+
+    home: Home
+    contract: Contract
+    publishers: Mapping[str, Ed25519PublicKey]
+    audit_key: Ed25519PrivateKey
+
+
+def prepare(home: Home) -> Parts:
+    """Read everything that can be wrong before anything is started.
+
+    Raises:
+        NotSetUp, BadInput, PortInUse, GatewayError: what is missing or wrong, and how to mend it.
+    """
+    contract = Contract.load(home.contract)
+    for outstation in contract.boundary.outstations:
+        outstations.dnp3(contract, outstation)
+    home.tls.load()
+    publishers = load_keys(home.publishers)
+    key = _audit_key(home)
+    for path in (home.trail, home.outbox):
+        if not path.exists():
+            raise NotSetUp(f"{path} does not exist; `derms gateway init` makes it")
+    for outstation in contract.boundary.outstations:
+        check_free(outstation.listen)
+    return Parts(home, contract, publishers, key)
+
+
+class GatewayError(DermsError):
+    """The trail or its key cannot be used; the text says why."""
+
+
+async def serve(home: Home, stop: Stop, *, now: Clock = host_now) -> None:
+    """Run the gateway in `home` until `stop`.
+
+    Raises:
+        NotSetUp, BadInput, PortInUse, GatewayError: it cannot start, and nothing of it was started.
+    """
+    parts = prepare(home)
+    outbox = Outbox.open(home.outbox)
+    try:
+        trail = _open_trail(parts)
+        try:
+            await Gateway(parts, outbox, trail, now).run(stop)
+        finally:
+            await asyncio.to_thread(trail.close)
+    finally:
+        await asyncio.to_thread(outbox.close)
+
+
+class Gateway:
+    """One gateway's parts, wired together. Owner: its loop."""
+
+    def __init__(self, parts: Parts, outbox: Outbox, trail: Log, now: Clock) -> None:
+        self._home = parts.home
+        self._contract = parts.contract
+        self._outbox = outbox
+        self._now = now
+        self._recorder = Recorder(trail.submit, lambda: trail.health, now)
+        self._desk = Desk(parts.contract, outbox, self._recorder, self._conditions, self._send, now)
+        self._faces: dict[str, Face] = outstations.faces(parts.contract, self._desk, now)
+        self._image = Image(parts.contract, self._faces)
+        self._door = Door(parts.contract, parts.publishers, self._image, self._recorder, now)
+        self._door.outstanding, self._door.told = self._desk, self._desk.told
+        self._link = Link(
+            parts.home.config.headend, parts.home.tls, parts.contract, self._door, self._upward, random.Random()
+        )
+        self._began = now()
+        self._offset_ms = self._began.utc_ms - self._began.mono_ms
+        self._beats_from_ms = self._began.mono_ms
+
+    async def run(self, stop: Stop) -> None:
+        """Listen, dial and tick until `stop`; then leave in good order."""
+        self._look_for_isolation()
+        found = await asyncio.wrap_future(self._outbox.recover(self._now().utc_ms))
+        self._desk.begin(self._image, found)
+        self._show_health()
+        try:
+            await self._listen()
+            self._tell("started", f"{software()} pid {os.getpid()}")
+            await self._work(stop)
+            self._tell("stopped", stop.reason)
+        finally:
+            for face in self._faces.values():
+                await face.stop()
+        self._recorder.flush()
+
+    async def _listen(self) -> None:
+        for outstation in self._contract.boundary.outstations:
+            try:
+                await self._faces[outstation.name].start()
+            except OSError as error:
+                why = error.strerror or str(error)
+                raise PortInUse(f"outstation {outstation.name} cannot listen on {outstation.listen}: {why}") from None
+            log.info("listening", outstation=outstation.name, face=outstation.face, address=str(outstation.listen))
+
+    async def _work(self, stop: Stop) -> None:
+        async with asyncio.TaskGroup() as group:
+            parts = (self._door.carry(), self._link.run(), self._ticking(), self._reporting())
+            tasks = [group.create_task(part) for part in parts]
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+
+    async def _ticking(self) -> None:
+        while True:
+            self._tick()
+            await asyncio.sleep(TICK_S)
+
+    def _tick(self) -> None:
+        """What time alone does. It never waits for a disk."""
+        self._look_for_clock_steps()
+        self._look_for_isolation()
+        self._door.tick()
+        self._desk.tick()
+        self._recorder.tick()
+        self._show_health()
+
+    def _show_health(self) -> None:
+        now = self._now()
+        beats = (now.mono_ms - self._beats_from_ms) // 1000
+        health = Health(self._recorder.ok, self._door.link_up, beats)
+        self._image.show_changed(health_points(self._contract, health, now))
+
+    def _look_for_clock_steps(self) -> None:
+        now = self._now()
+        offset_ms = now.utc_ms - now.mono_ms
+        step_ms = offset_ms - self._offset_ms
+        if abs(step_ms) >= CLOCK_STEP_MS:
+            self._offset_ms = offset_ms
+            self._door.clock_stepped(step_ms)
+
+    def _look_for_isolation(self) -> None:
+        wanted = self._home.isolated.exists()
+        if wanted == self._door.isolated:
+            return
+        if wanted:
+            self._door.isolate()
+            self._link.block()
+        else:
+            self._door.rejoin()
+            self._link.unblock()
+        self._tell("isolated" if wanted else "rejoined", str(self._home.isolated))
+        log.warning("the boundary is closed" if wanted else "the boundary is open again", by=str(self._home.isolated))
+
+    async def _reporting(self) -> None:
+        """Write status.json, in a thread: a disk that stalls holds up this task only."""
+        while True:
+            parts = (self._image, self._faces, self._door, self._desk, self._recorder)
+            said = report.now(self._contract, *parts, began=self._began, at=self._now())
+            await asyncio.to_thread(report.write, self._home.status, said)
+            await asyncio.sleep(1)
+
+    def _conditions(self) -> Conditions:
+        return Conditions(self._door.isolated, self._door.link_up, self._recorder.ok)
+
+    def _send(self, wish: BoundaryCommand) -> bool:
+        return self._link.send(wish)
+
+    def _upward(self) -> dict[str, str]:
+        """What boundary.yaml lets the headend know of us; nothing by default."""
+        facts = {
+            Upward.SOFTWARE: software(),
+            Upward.CONTRACT_DIGEST: self._contract.digest,
+            Upward.REHEARSAL: str(not self._contract.live).lower(),
+            Upward.AUDIT_HEALTHY: str(self._recorder.ok).lower(),
+            Upward.MASTERS_CONNECTED: str(sum(len(face.health().masters) for face in self._faces.values())),
+        }
+        return {field.value: facts[field] for field in self._contract.boundary.upward}
+
+    def _tell(self, decision: str, reason: str) -> None:
+        self._recorder.note(records.gateway(decision, reason, self._contract.digest, self._home.digest))
+
+
+def _audit_key(home: Home) -> Ed25519PrivateKey:
+    if not home.audit_key.exists():
+        raise NotSetUp(f"{home.audit_key} does not exist; `derms gateway init` makes it")
+    try:
+        return audit_keys.load_private(home.audit_key)
+    except AuditError as error:
+        raise GatewayError(str(error)) from None
+
+
+def _open_trail(parts: Parts) -> Log:
+    try:
+        return Log.open(parts.home.trail, parts.audit_key)
+    except AuditError as error:
+        raise GatewayError(str(error)) from None
