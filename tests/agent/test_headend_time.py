@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.headend_time import BEST_FOR_MS, HeadendTime
@@ -20,6 +20,7 @@ def headend_ms(mono_ms: int) -> int:
     return HEADEND_AHEAD_MS + mono_ms
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 20_000), min_size=1, max_size=12))
 def test_within_a_minute_the_error_is_that_of_the_swiftest_message(delays_ms: list[int]) -> None:
     time = None

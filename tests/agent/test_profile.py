@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.drivers.profile import Profile, natural_w
@@ -17,6 +17,7 @@ BATTERY = replace(SOLAR, id="b1", kind=Kind.BATTERY, capacity_wh=1e6, min_w=-30e
 times_ms = st.integers(0, 4_000_000_000_000)
 
 
+@settings(deadline=None)
 @given(times_ms, st.text(min_size=1, max_size=8))
 def test_each_kind_stays_inside_its_ratings(utc_ms: int, asset_id: str) -> None:
     profile = Profile.of(asset_id)
@@ -25,6 +26,7 @@ def test_each_kind_stays_inside_its_ratings(utc_ms: int, asset_id: str) -> None:
     assert natural_w(BATTERY, profile, utc_ms) == 0
 
 
+@settings(deadline=None)
 @given(times_ms)
 def test_a_cloud_takes_seconds_not_milliseconds(utc_ms: int) -> None:
     profile = Profile.of("v1")

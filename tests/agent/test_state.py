@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import state
@@ -87,6 +87,7 @@ def test_anothers_state_is_not_ours(tmp_path: Path) -> None:
         state.load(tmp_path / "b2.json", "b2")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 400))
 def test_damage_of_any_kind_is_unreadable_or_harmless(
     tmp_path_factory: pytest.TempPathFactory, noise: bytes, at: int
