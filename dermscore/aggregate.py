@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import reduce
+from operator import attrgetter, or_
+from typing import Any, Final
 
 from dermscore.model import Asset, Fleet, Measurement, Now
 from dermscore.quality import Cause, Quality, Source, Validity
@@ -180,26 +182,29 @@ def rated_w(asset: Asset) -> float:
     return max(abs(asset.max_w), abs(asset.min_w))
 
 
+_SUMMED: Final = (
+    "configured",
+    "reporting",
+    "rated_uw",
+    "reporting_rated_uw",
+    "power_uw",
+    "available_up_uw",
+    "available_down_uw",
+    "soc_uwh",
+    "capacity_uwh",
+)
+_summed: Final = attrgetter(*_SUMMED)
+
+
 def total(parts: Iterable[Aggregate]) -> Aggregate:
     """All of the groups as one; of no groups, the group of nobody. Equal whatever their order and however nested."""
     groups = tuple(parts)
-    times = [group.oldest_ms for group in groups if group.oldest_ms is not None]
-    causes = Cause.NONE
-    for group in groups:
-        causes |= group.causes
+    sums: dict[str, Any] = dict(zip(_SUMMED, map(sum, zip(*map(_summed, groups), strict=True)), strict=False))
     return Aggregate(
-        configured=sum(group.configured for group in groups),
-        reporting=sum(group.reporting for group in groups),
-        rated_uw=sum(group.rated_uw for group in groups),
-        reporting_rated_uw=sum(group.reporting_rated_uw for group in groups),
-        power_uw=sum(group.power_uw for group in groups),
-        available_up_uw=sum(group.available_up_uw for group in groups),
-        available_down_uw=sum(group.available_down_uw for group in groups),
-        soc_uwh=sum(group.soc_uwh for group in groups),
-        capacity_uwh=sum(group.capacity_uwh for group in groups),
-        oldest_ms=min(times, default=None),
-        validity=max((group.validity for group in groups), default=Validity.GOOD),
-        causes=causes,
+        **sums,
+        oldest_ms=min((group.oldest_ms for group in groups if group.oldest_ms is not None), default=None),
+        validity=max({group.validity for group in groups}, default=Validity.GOOD),
+        causes=reduce(or_, {group.causes for group in groups}, Cause.NONE),
     )
 
 

@@ -16,7 +16,7 @@ from dermscore.model import Asset, Fleet, Kind, Measurement, Now, Site
 from dermscore.points import PointKind, Quantity, Series
 from dermscore.quality import GOOD, Cause, Quality, Source, Validity
 
-MANY = settings(max_examples=5000 if os.environ.get("DERMS_SOAK") == "1" else 200)
+MANY = settings(max_examples=5000 if os.environ.get("DERMS_SOAK") == "1" else 200, deadline=None)
 NOW: Final = Now(utc_ms=1_000_000, mono_ms=7)
 BATTERY: Final = Asset("b", "b", "s", Kind.BATTERY, 100e6, 40e6, -50e6, 0.9, 1e6, 0.0, 100.0, "simulated", "default")
 SOLAR: Final = replace(BATTERY, id="p", kind=Kind.SOLAR, capacity_wh=0.0, max_w=30e6, min_w=0.0)

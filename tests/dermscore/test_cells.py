@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dermscore import cells
 from dermscore.points import Control
+
+UNHURRIED = settings(deadline=None)  # the machine may be busy with something else
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,7 @@ def test_what_a_cell_refuses(reader: cells.Reader, text: str, words: str) -> Non
     assert words in str(caught.value)
 
 
+@UNHURRIED
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_finite_number_comes_back(value: float) -> None:
     assert cells.number(repr(value)) == value

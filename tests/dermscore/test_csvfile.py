@@ -6,11 +6,13 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dermscore.csvfile import Line, read
 from dermscore.errors import BadInput
+
+UNHURRIED = settings(deadline=None)  # the machine may be busy with something else
 
 COLUMNS = ("name", "path", "index")
 
@@ -78,6 +80,7 @@ def test_a_line_of_another_length_is_a_problem_of_that_line_only() -> None:
     assert [line.where for line in table.lines] == ["s.csv:4"]
 
 
+@UNHURRIED
 @given(st.lists(st.tuples(*[st.text(st.characters(exclude_characters="\r\0", exclude_categories=["Cs"]))] * 3)))
 def test_what_is_written_is_read(rows: list[tuple[str, str, str]]) -> None:
     text = io.StringIO()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dermscore.model import Asset, Fleet, Kind, Site, Snapshot, ancestry, covers, path_problem
+
+UNHURRIED = settings(deadline=None)  # the machine may be busy with something else
 
 paths = st.lists(st.sampled_from(["a", "b", "aa", "a.b", "F1", "F12"]), min_size=1, max_size=4).map("/".join)
 
@@ -77,11 +79,13 @@ def test_a_name_that_begins_another_does_not_cover_it() -> None:
     assert not covers("feeder/F1/site/S1", "feeder/F1")
 
 
+@UNHURRIED
 @given(paths, paths)
 def test_a_path_covers_exactly_what_has_it_in_its_ancestry(path: str, other: str) -> None:
     assert covers(path, other) == (path in ancestry(other))
 
 
+@UNHURRIED
 @given(paths)
 def test_well_made_paths_have_no_problem(path: str) -> None:
     assert path_problem(path) is None

@@ -30,7 +30,7 @@ from dermscore.points import (
     Unit,
 )
 
-MANY = settings(max_examples=5000 if os.environ.get("DERMS_SOAK") == "1" else 200)
+MANY = settings(max_examples=5000 if os.environ.get("DERMS_SOAK") == "1" else 200, deadline=None)
 
 POWER: Final = PointRow(
     name="S1 power",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dermscore.quality import GOOD, Cause, Quality, Source, Validity, roll_up
 
+UNHURRIED = settings(deadline=None)  # the machine may be busy with something else
+
 qualities = st.builds(Quality, st.sampled_from(Validity), st.sampled_from(Source), st.integers(0, 255).map(Cause))
 
 
+@UNHURRIED
 @given(qualities)
 def test_bits_round_trip(quality: Quality) -> None:
     assert 0 <= quality.bits <= 4095
@@ -23,6 +26,7 @@ def test_bits_outside_twelve_are_refused(bits: int) -> None:
         Quality.from_bits(bits)
 
 
+@UNHURRIED
 @given(qualities, st.sampled_from(Cause), st.sampled_from(Validity))
 def test_a_cause_never_makes_it_better(quality: Quality, cause: Cause, at_best: Validity) -> None:
     worse = quality.because(cause, at_best)
@@ -40,6 +44,7 @@ def test_nothing_rolled_up_is_not_a_measurement_of_zero() -> None:
     assert roll_up([]) == Quality(Validity.INVALID, Source.CALCULATED)
 
 
+@UNHURRIED
 @given(st.lists(qualities, min_size=1))
 def test_a_roll_up_is_the_worst_validity_and_every_cause(members: list[Quality]) -> None:
     rolled = roll_up(members, Source.ESTIMATED)

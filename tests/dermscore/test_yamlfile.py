@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dermscore.assets import generate
 from dermscore.errors import BadInput, Unreadable
 from dermscore.yamlfile import Document, load, load_file, written
+
+UNHURRIED = settings(deadline=None)  # the machine may be busy with something else
 
 
 def value(text: str) -> Any:
@@ -200,6 +202,7 @@ json_values = st.recursive(
 )
 
 
+@UNHURRIED
 @given(json_values.filter(lambda value: value is not None))
 def test_json_is_read_as_what_it_says(value_given: Any) -> None:
     """JSON without tabs is YAML 1.2: what one writes the other reads, value and type."""
@@ -207,6 +210,7 @@ def test_json_is_read_as_what_it_says(value_given: Any) -> None:
     assert json.dumps(got) == json.dumps(value_given)
 
 
+@UNHURRIED
 @given(st.text(max_size=40) | st.text("&*!%@`{}[]:,-?<>|#'\"\n\t 0aé~.", max_size=40))
 def test_any_text_is_read_or_refused_by_name(text: str) -> None:
     try:

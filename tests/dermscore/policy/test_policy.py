@@ -19,7 +19,7 @@ from dermscore.policy import Action, Allowed, Denied, Policy, Principal, Program
 from dermscore.yamlfile import load
 
 ROOT: Final = Path(__file__).parents[3]
-MANY = settings(max_examples=5000 if os.environ.get("DERMS_SOAK") == "1" else 200)
+MANY = settings(max_examples=5000 if os.environ.get("DERMS_SOAK") == "1" else 200, deadline=None)
 NOW: Final = Now(utc_ms=1_000_000, mono_ms=5)
 GATEWAY: Final = "urn:derms:gateway:g1"
 GRANT: Final = Rule("grants[0]", frozenset({"OPERATOR"}), frozenset({"dispatch", "release"}), ("feeder/F1",))
