@@ -99,15 +99,18 @@ def _faults(files: TlsFiles, certificate: x509.Certificate, now: datetime) -> It
 
 def _leaf_faults(files: TlsFiles, certificate: x509.Certificate) -> Iterator[str]:
     try:
-        role = files.load().identity.role
+        who = files.load().identity
     except BadInput as bad:
         yield from (f"{Path(problem.where).name} {problem.what}" for problem in bad.problems)
         return
     except NotSetUp:
         yield f"its key {files.key.name} is missing"
         return
-    if _may_serve(certificate) != (role is Role.HEADEND):
-        yield f"its extended key usage is not that of a {role.value}"
+    if _may_serve(certificate) != (who.role is Role.HEADEND):
+        yield f"its extended key usage is not that of a {who.role.value}"
+    place = files.cert.stem if files.cert.parent == files.ca.parent else f"agent {files.cert.name.removesuffix('.crt')}"
+    if place not in (who.role.value, f"{who.role.value} {who.id}"):
+        yield f"it is the certificate of {who.role.value} {who.id}, and lies where that of {place} belongs"
 
 
 def _may_serve(certificate: x509.Certificate) -> bool:

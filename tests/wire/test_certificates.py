@@ -70,6 +70,19 @@ def test_a_certificate_in_the_wrong_place(folder: Path) -> None:
     assert "headend.crt" in faults(folder)
 
 
+def test_a_certificate_under_anothers_name(folder: Path) -> None:
+    """The agent that loads it would claim assets as somebody else, and be refused far away."""
+    for suffix in ("crt", "key"):
+        shutil.copy(folder / "agents" / f"second.{suffix}", folder / "agents" / f"{AGENT}.{suffix}")
+        shutil.copy(folder / "agents" / f"second.{suffix}", folder / f"gateway.{suffix}")
+    assert faults(folder) == {
+        f"agents/{AGENT}.crt": (
+            f"it is the certificate of agent second, and lies where that of agent {AGENT} belongs",
+        ),
+        "gateway.crt": ("it is the certificate of agent second, and lies where that of gateway belongs",),
+    }
+
+
 def test_a_key_without_its_certificate(folder: Path) -> None:
     (folder / "agents" / "second.crt").unlink()
     assert faults(folder) == {"agents/second.crt": ("is missing, or not a PEM certificate",)}
