@@ -62,6 +62,7 @@ class Link:
         self._heard_mono_ms = 0
         self._seq = 0
         self._leaving = False
+        self._said = ""  # why there is no link, as last logged
 
     @property
     def up(self) -> bool:
@@ -128,9 +129,12 @@ class Link:
         await asyncio.sleep(wait_s)
 
     def _note(self, ended: Ended, wait_s: float) -> None:
-        if ended.why is not Why.REFUSED:
-            where = {"agent": self._agent_id, "headend": self._address}
-            log.warning("link down", why=str(ended), redial_in_s=round(wait_s, 2), **where)
+        """Say once why there is no link: a fleet that redials for a day must not fill the log with one sentence."""
+        if ended.why is Why.REFUSED or str(ended) == self._said:
+            return
+        self._said = str(ended)
+        where = {"agent": self._agent_id, "headend": self._address}
+        log.warning("link down", why=str(ended), redial_in_s=round(wait_s, 2), **where)
 
     # Up
 
@@ -204,6 +208,7 @@ class Link:
             raise BadInput([Problem("Registered", "", "came twice on one stream")])
         self._headend = HeadendTime(registered.headend_time_ms, self._clock())
         self._registered.set()
+        self._said = ""
         for loop in self._loops.values():
             loop.link(True)
         self._reports.attach(self._say)
