@@ -1,4 +1,4 @@
-"""`derms demo`, run as its user runs it: every stage proves itself, the figures are there, and nothing is left behind."""
+"""`derms demo`, run as its user runs it: every stage proves itself, the figures are there, nothing is left behind."""
 
 from __future__ import annotations
 
