@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 
 import grpc
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from dermscore.errors import BadInput, DermsError, NotSetUp, Problem
@@ -149,7 +150,7 @@ class TlsFiles:
             raise BadInput([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from None
 
     def _checked(self, ca: bytes, cert: bytes, key: bytes) -> Identity:
-        authority, certificate = _certificate(self.ca, ca), _certificate(self.cert, cert)
+        authorities, certificate = _certificates(self.ca, ca), _certificates(self.cert, cert)[0]
         try:
             private = load_pem_private_key(key, None)
         except (ValueError, TypeError):
@@ -157,12 +158,8 @@ class TlsFiles:
         spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         if private.public_key().public_bytes(*spki) != certificate.public_key().public_bytes(*spki):
             raise BadInput([Problem(str(self.key), "", f"is not the key of {self.cert}")])
-        try:
-            certificate.verify_directly_issued_by(authority)
-        except Exception as error:  # cryptography raises ValueError, TypeError or InvalidSignature here
-            raise BadInput(
-                [Problem(str(self.cert), "", f"was not issued by {self.ca} ({error or 'signature'})")]
-            ) from None
+        if not any(_issued(certificate, authority) for authority in authorities):
+            raise BadInput([Problem(str(self.cert), "", f"was not issued by {self.ca}")])
         try:
             return of_certificate(certificate)
         except Refused as refused:
@@ -183,8 +180,17 @@ def channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(loaded.ca, loaded.key, loaded.cert)
 
 
-def _certificate(path: Path, pem: bytes) -> x509.Certificate:
+def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
     try:
-        return x509.load_pem_x509_certificate(pem)
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _certificates(path: Path, pem: bytes) -> list[x509.Certificate]:
+    """All in the file; a CA file holds two while one CA takes over from another."""
+    try:
+        return x509.load_pem_x509_certificates(pem)
     except ValueError:
         raise BadInput([Problem(str(path), "", "is not a PEM certificate")]) from None

@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import warnings
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,20 @@ async def test_an_agent_of_another_ca_is_refused(serving: Any, pki_folder: Path,
     assert "may not accept our certificate" in ended.detail
 
 
+async def test_one_ca_can_take_over_from_another(
+    serving: Any, tmp_path: Path, pki_folder: Path, stranger_folder: Path
+) -> None:
+    """While every ca.crt holds both, pairs of the old and the new CA meet each other in any combination."""
+    both = tmp_path / "ca.crt"
+    both.write_bytes((pki_folder / "ca.crt").read_bytes() + (stranger_folder / "ca.crt").read_bytes())
+    for served in (pki_folder, stranger_folder):
+        async with serving(files=replace(TlsFiles.headend(served), ca=both)) as headend:
+            for dialling in (pki_folder, stranger_folder):
+                files = replace(TlsFiles.agent(dialling, AGENT), ca=both)
+                assert files.load().identity.id == AGENT
+                assert await dial_with(headend.port, credentials_of(files)) == Ended(Why.CLOSED)
+
+
 async def test_a_headend_of_another_ca_is_refused(serving: Any, agent_files: TlsFiles, stranger_folder: Path) -> None:
     async with serving(files=TlsFiles.headend(stranger_folder)) as headend:
         ended = await dial_with(headend.port, credentials_of(agent_files))
@@ -210,7 +225,9 @@ async def test_a_server_is_only_who_was_dialled(serving: Any, tmp_path: Path, ag
     pki._issue(other, authority, Role.HEADEND, "headend", elsewhere, datetime.now(UTC), 1)
     async with serving(files=TlsFiles(folder / "ca.crt", tmp_path / "other.crt", tmp_path / "other.key")) as headend:
         agent = credentials_of(TlsFiles.agent(folder, AGENT))
-        assert (await dial_with(headend.port, agent)).why is Why.LOST
+        refused = await dial_with(headend.port, agent)
+        assert refused.why is Why.LOST
+        assert "Hostname Verification Check failed" in refused.detail
         assert (await dial_with(headend.port, agent, "localhost")).why is Why.CLOSED
 
 
