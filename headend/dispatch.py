@@ -103,15 +103,20 @@ class Dispatcher:
     async def find(self, dispatch_id: str) -> Kept | None:
         """A dispatch of any age, as it is now."""
         living = self.ledger.find(dispatch_id)
-        return living or await self._thread.call(self._store.find, dispatch_id)
+        if living is not None:
+            return living
+        await self.record()  # what is over has left the ledger, perhaps a moment before it reached the store
+        return await self._thread.call(self._store.find, dispatch_id)
 
     async def newest(self, limit: int) -> list[Kept]:
         """The newest dispatches, newest first, as they are now."""
+        await self.record()
         kept = await self._thread.call(self._store.newest, limit)
         return [self.ledger.find(one.dispatch.id) or one for one in kept]
 
     async def of_principal(self, principal: str, since_ms: int) -> list[Kept]:
         """A principal's dispatches that are not over or changed since, oldest first, as they are now."""
+        await self.record()
         kept = await self._thread.call(self._store.of_principal, principal, since_ms)
         return [self.ledger.find(one.dispatch.id) or one for one in kept]
 
@@ -193,7 +198,7 @@ class Dispatcher:
                 waiting.fail(error)
 
     async def _answer(self, ask: Ask) -> Answer:
-        earlier = await self._thread.call(self._store.find, ask.id)
+        earlier = await self.find(ask.id)
         return await self._decided(ask) if earlier is None else self._repeated(ask, earlier)
 
     def _declined(self, ask: Ask, kind: Kind, reason: str) -> Declined:
@@ -252,10 +257,9 @@ class Dispatcher:
         if earlier.dispatch.principal != ask.who.id:
             return self._declined(ask, Kind.ID_TAKEN, "another request has this id")
         log.info("a request came twice; it is answered with what became of the first", dispatch=ask.id)
-        kept = self.ledger.find(ask.id) or earlier
-        if kept.dispatch.state is IntentState.REFUSED and not kept.intents:
-            return Declined(Kind.LIMITS, kept.dispatch.reason, kept.dispatch)
-        return Submitted(kept, repeated=True)
+        if earlier.dispatch.state is IntentState.REFUSED and not earlier.intents:
+            return Declined(Kind.LIMITS, earlier.dispatch.reason, earlier.dispatch)
+        return Submitted(earlier, repeated=True)
 
     def _tell(self, changed: Iterable[Kept]) -> None:
         for kept in changed:

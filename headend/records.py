@@ -92,7 +92,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A dispatch with its intents, in the order they were allocated."""
+    """A dispatch with its intents, one per asset, in no order that means anything."""
 
     dispatch: Dispatch
     intents: tuple[Placed, ...] = ()

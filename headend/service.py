@@ -77,6 +77,8 @@ def prepare(home: Home) -> Parts:
     Raises:
         NotSetUp, BadInput, PortInUse: what is missing or wrong, and the command that mends it.
     """
+    import numpy  # noqa: F401  # loaded now: the first dispatch must not make every stream wait for it
+
     home.tls.load()
     publisher = load_publisher(home.publisher_key)
     policy = setup.load_policy(home)

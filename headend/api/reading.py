@@ -94,7 +94,7 @@ def _fleet(app: FastAPI, desk: ApiDesk) -> None:
 
 def _telemetry(app: FastAPI, desk: ApiDesk) -> None:
     @app.get("/telemetry/{asset_id}")
-    async def latest(asset_id: str) -> schemas.TelemetryOut:
+    async def latest_telemetry(asset_id: str) -> schemas.TelemetryOut:
         """The newest reading, with the quality that its age leaves it; 404 where the asset was never heard."""
         asset = desk.permitted(asset_id)
         honest = desk.live.measurements(desk.clock()).get(asset.id)
@@ -105,7 +105,7 @@ def _telemetry(app: FastAPI, desk: ApiDesk) -> None:
         return views.telemetry(asset, desk.live.fleet, honest)
 
     @app.get("/telemetry/{asset_id}/history")
-    async def history(
+    async def telemetry_history(
         asset_id: str, start: When = None, end: When = None, limit: Limit = 100
     ) -> list[schemas.TelemetryOut]:
         """Newest first; empty without history storage."""
@@ -115,7 +115,9 @@ def _telemetry(app: FastAPI, desk: ApiDesk) -> None:
         return [views.telemetry(asset, desk.live.fleet, taken) for taken in found or []]
 
     @app.get("/events/{asset_id}/history")
-    async def events(asset_id: str, start: When = None, end: When = None, limit: Limit = 100) -> list[schemas.EventOut]:
+    async def event_history(
+        asset_id: str, start: When = None, end: When = None, limit: Limit = 100
+    ) -> list[schemas.EventOut]:
         """Newest first; empty without history storage."""
         asset = desk.permitted(asset_id)
         first_ms, last_ms = span(start, end)

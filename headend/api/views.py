@@ -17,7 +17,6 @@ from headend.times import written
 
 _MW: Final = 1e6
 _MOVING_W: Final = 0.1 * _MW
-_PER_MIN: Final = 60
 
 
 def mw(w: float) -> float:
@@ -26,6 +25,11 @@ def mw(w: float) -> float:
 
 def maybe_mw(w: float | None) -> float | None:
     return None if w is None else mw(w)
+
+
+def mw_per_min(w_per_s: float) -> float:
+    """To twelve figures: what was read as 1000 is 1000 again."""
+    return float(f"{w_per_s * 60 / _MW:.12g}")
 
 
 def status(power_w: float) -> schemas.Status:
@@ -63,7 +67,7 @@ def asset(
         min_soc_pct=one.min_soc_pct,
         max_soc_pct=one.max_soc_pct,
         efficiency=one.efficiency,
-        ramp_rate_mw_per_min=mw(one.ramp_w_per_s) * _PER_MIN,
+        ramp_rate_mw_per_min=mw_per_min(one.ramp_w_per_s),
         status=status(taken.power_w) if taken else None,
         soc_mwhr=maybe_mw(taken.soc_wh) if taken else None,
         soc_pct=soc_pct(one, taken.soc_wh) if taken else None,
@@ -86,7 +90,7 @@ def site(
         capacity_mwhr=mw(fsum(member.capacity_wh for member in members)),
         max_mw=mw(fsum(member.max_w for member in members)),
         min_mw=mw(fsum(member.min_w for member in members)),
-        ramp_rate_mw_per_min=mw(fsum(member.ramp_w_per_s for member in members)) * _PER_MIN,
+        ramp_rate_mw_per_min=mw_per_min(fsum(member.ramp_w_per_s for member in members)),
         soc_mwhr=maybe_mw(group.soc_wh),
         soc_pct=group.soc_pct,
         current_mw=maybe_mw(group.power_w),

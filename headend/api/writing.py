@@ -37,19 +37,19 @@ def install(app: FastAPI, desk: ApiDesk) -> None:
     """Add the routes to `app`."""
 
     @app.post("/dispatch", responses={200: {"description": "Taken, in whole or (`partial`) in part"}})
-    async def dispatch(body: schemas.DispatchIn) -> schemas.AssetDispatch | schemas.SiteDispatch:
+    async def submit_dispatch(body: schemas.DispatchIn) -> schemas.AssetDispatch | schemas.SiteDispatch:
         """Ask one asset or one site for a power. A refusal says why and changes nothing."""
         ask = _ask(desk, body, Mode.TARGET, body.mw * _MW, body.duration_s)
         return _answered(body, await desk.dispatcher.submit(ask))
 
     @app.post("/release", responses={200: {"description": "What HTTP dispatches held there is given back"}})
-    async def release(body: schemas.ReleaseIn) -> schemas.AssetDispatch | schemas.SiteDispatch:
+    async def submit_release(body: schemas.ReleaseIn) -> schemas.AssetDispatch | schemas.SiteDispatch:
         """Give back what HTTP dispatches hold at one asset or one site; what others hold is not touched."""
         ask = _ask(desk, body, Mode.RELEASE, None, None)
         return _answered(body, await desk.dispatcher.submit(ask))
 
     @app.post("/telemetry", status_code=HTTPStatus.ACCEPTED)
-    async def telemetry(body: schemas.TelemetryIn) -> schemas.Taken:
+    async def report_telemetry(body: schemas.TelemetryIn) -> schemas.Taken:
         """A reading of a device without a stream. It is QUESTIONABLE: nothing proves who sent it."""
         asset = desk.permitted(body.asset_id, Action.REPORT)
         if desk.live.connection(asset.id) is not None:
@@ -64,7 +64,7 @@ def install(app: FastAPI, desk: ApiDesk) -> None:
         return schemas.Taken(asset_id=asset.id, timestamp=written(measurement.time_ms))
 
     @app.post("/events", status_code=HTTPStatus.ACCEPTED)
-    async def events(body: schemas.EventIn) -> schemas.EventTaken:
+    async def report_event(body: schemas.EventIn) -> schemas.EventTaken:
         """Something that happened at an asset."""
         asset = desk.permitted(body.asset_id, Action.REPORT)
         if desk.history is None:

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 
+from daemon.config import packaged
+from dermscore import assets
+from dermscore.intent import Intent, IntentState
+from dermscore.model import Fleet, Measurement, Now
+from dermscore.policy import Policy, load_folder
+from dermscore.quality import GOOD
+from headend.decision import Ask
+from headend.dispatch import Dispatcher
+from headend.fleet import Connection, LiveFleet
+from headend.records import Kept, Mode
 from headend.store import engine, migrate
+from headend.store.state import StateStore
+from headend.store.thread import OneThread
+from wire import pki as authority
+from wire.convert import Report
 
 _COUNT = itertools.count(1)
 
@@ -63,3 +81,180 @@ def migrated(database: URL) -> Iterator[OpenEngine]:
     yield open_track
     for each in opened:
         each.dispose()
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Fleet:
+    """The packaged fleet: three sites; Jersey has batteries of 100 and 80 MWh, solar and a load."""
+    return assets.load_file(packaged("assets.yaml"))
+
+
+@pytest.fixture(scope="session")
+def policy() -> Policy:
+    return load_folder(packaged("policies/headend"))
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory, fleet: Fleet) -> Path:
+    """Certificates for the packaged fleet, and for a stranger of the same CA who is in no table."""
+    folder = tmp_path_factory.mktemp("certificates") / "pki"
+    authority.init(folder, [*fleet.assets, *fleet.sites, "stranger"])
+    return folder
+
+
+class Clocks:
+    """Both clocks, moved by hand. Owner: the test."""
+
+    def __init__(self, utc_ms: int = 1_900_000_000_000) -> None:
+        self.now = Now(utc_ms, 1_000_000)
+
+    def __call__(self) -> Now:
+        return self.now
+
+    def pass_s(self, seconds: float) -> None:
+        ms = round(seconds * 1000)
+        self.now = Now(self.now.utc_ms + ms, self.now.mono_ms + ms)
+
+    def step_utc_s(self, seconds: float) -> None:
+        self.now = replace(self.now, utc_ms=self.now.utc_ms + round(seconds * 1000))
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks()
+
+
+@dataclass
+class Desk:
+    """A dispatcher on a real store, with a live fleet whose agents are lists. Owner: the test."""
+
+    live: LiveFleet
+    dispatcher: Dispatcher
+    store: StateStore
+    clocks: Clocks
+    sent: dict[str, list[Intent]] = field(default_factory=dict)
+    changes: list[Kept] = field(default_factory=list)
+
+    def hear(self, asset_id: str, power_w: float = 0.0, soc: float = 0.5, **changes: Any) -> Measurement:
+        """A good measurement of an asset, now."""
+        asset = self.live.fleet.assets[asset_id]
+        soc_wh = asset.capacity_wh * soc if asset.capacity_wh else None
+        made = Measurement(asset_id, self.clocks.now.utc_ms, power_w, soc_wh, 1e6, 1e6, None, GOOD)
+        made = replace(made, **changes)
+        self.live.take(made, self.clocks.now)
+        return made
+
+    def connect(self, *asset_ids: str, agent: str | None = None) -> Connection:
+        """An agent for these assets, and a first measurement of each."""
+        name = agent or asset_ids[0]
+        connection = Connection(
+            f"session-{next(_COUNT)}", name, "test", asset_ids, self.clocks.now.utc_ms, self._deliver, lambda _: None
+        )
+        self.live.connect(connection)
+        for asset_id in asset_ids:
+            self.hear(asset_id)
+        return connection
+
+    def _deliver(self, intent: Intent) -> None:
+        self.sent.setdefault(intent.asset_id, []).append(intent)
+
+    def report(self, intent: Intent, state: IntentState, power_w: float | None = None, reason: str = "") -> None:
+        """The agent says how far an intent has come."""
+        self.dispatcher.heard(
+            Report(
+                intent.asset_id,
+                intent.epoch,
+                intent.revision,
+                intent.dispatch_id,
+                state,
+                reason,
+                self.clocks.now.utc_ms,
+                power_w,
+            )
+        )
+
+    async def ask(
+        self,
+        node: str,
+        mw: float | None = None,
+        *,
+        asset: bool = False,
+        program: str = "operator",
+        duration_s: float | None = 60.0,
+        identifier: str | None = None,
+        who: str = "http:loopback",
+        primacy: int | None = None,
+    ) -> Any:
+        """Ask for MW at a path or an asset; None releases."""
+        mode = Mode.RELEASE if mw is None else Mode.TARGET
+        target_w = None if mw is None else mw * 1e6
+        name = identifier or f"dispatch-{next(_COUNT)}"
+        principal = self.dispatcher.policy.principal(who)
+        duration_s = None if mode is Mode.RELEASE else duration_s
+        request = Ask(name, principal, node, node if asset else None, mode, target_w, duration_s, program, primacy)
+        return await self.dispatcher.submit(request)
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, fleet: Fleet, policy: Policy, clocks: Clocks) -> AsyncIterator[Desk]:
+    async with dispatching(tmp_path, fleet, policy, clocks) as made:
+        yield made
+
+
+@pytest.fixture
+def restart(tmp_path: Path, fleet: Fleet, policy: Policy, clocks: Clocks) -> Any:
+    """`async with restart() as desk:` starts a desk on the same store, as often as you like."""
+    return lambda: dispatching(tmp_path, fleet, policy, clocks)
+
+
+@contextlib.asynccontextmanager
+async def dispatching(folder: Path, fleet: Fleet, policy: Policy, clocks: Clocks) -> AsyncIterator[Desk]:
+    """A desk on the state store in `folder`, made where there is none. Leaving it is a crash: nothing is written."""
+    url = engine.resolve("sqlite:///state.db", folder)
+    engine.create_file(url)
+    opened = engine.open_engine(url, durable=False)
+    migrate.upgrade(opened, "state")
+    store = StateStore(opened)
+    store.make_identity(clocks.now.utc_ms)
+    thread = OneThread("test state")
+    live = LiveFleet(fleet, 12_000)
+    dispatcher = Dispatcher(policy, live, store, thread, clocks)
+    await dispatcher.load()
+    made = Desk(live, dispatcher, store, clocks)
+    dispatcher.watch(made.changes.append)
+    try:
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(dispatcher.run())
+            yield made
+            running.cancel()
+    finally:
+        thread.close()
+        store.close()
+
+
+JERSEY = "4278e0db-b460-583b-b183-2cf2ff7a54e4"
+JERSEY_PATH = "feeder/F12/site/S1"
+B1 = "c135af9e-604f-5f2a-aff0-1c5b43688d0c"  # 100 MWh, 50 MW
+B2 = "12565c6a-4f09-57da-a16d-210ecdc00677"  # 80 MWh, 40 MW
+SOLAR = "d331d494-981c-58e7-81bb-1bde30fe068c"
+LOAD = "ef115a71-5c8c-5d76-b8d7-8a33456fe717"
+
+
+@pytest.fixture
+def ids() -> Any:
+    """The ids that tests name: `ids.jersey` the site, `ids.path` its path, `ids.b1` and `ids.b2` its batteries."""
+    return SimpleNamespace(jersey=JERSEY, path=JERSEY_PATH, b1=B1, b2=B2, solar=SOLAR, load=LOAD)
+
+
+async def until(condition: Callable[[], object], within_s: float = 20.0) -> None:
+    """Wait for a condition, with a deadline."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within_s
+    while not condition():
+        assert loop.time() < deadline, "waited in vain"
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def wait_until() -> Any:
+    return until

@@ -1,0 +1,116 @@
+"""How far a dispatch has come, by table and by invariant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dermscore.intent import TERMINAL, Intent
+from dermscore.intent import IntentState as S
+from headend import progress
+from headend.records import Dispatch, Kept, Mode, Placed
+from wire.convert import Report
+
+
+def placed(name: str, setpoint_w: float | None, state: S = S.SUBMITTED, **changes) -> Placed:
+    intent = Intent(name, "e", 1, "d", setpoint_w, 0.0, 0, 1000, "operator", 5)
+    return replace(Placed(intent, setpoint_w, False, "", state), **changes)
+
+
+def kept(*members: Placed, mode: Mode = Mode.TARGET, shortfall_w: float = 0.0) -> Kept:
+    given_w = sum(one.intent.setpoint_w or 0.0 for one in members)
+    target = (given_w + shortfall_w, given_w, shortfall_w) if mode is Mode.TARGET else (None, None, None)
+    dispatch = Dispatch(
+        "d", "p", "n", None, mode, target[0], 1.0, "operator", 5, 0, 1000, S.SUBMITTED, "", target[1], target[2], (), 0
+    )
+    return Kept(dispatch, members)
+
+
+def after(*states: S, mode: Mode = Mode.TARGET) -> Dispatch:
+    setpoint = 10.0 if mode is Mode.TARGET else None
+    members = [placed(f"a{n}", setpoint, state) for n, state in enumerate(states)]
+    return progress.summarise(kept(*members, mode=mode), str.upper, 7)
+
+
+@pytest.mark.parametrize(
+    ("states", "result"),
+    [
+        ([S.SUBMITTED, S.FOLLOWING], S.SUBMITTED),
+        ([S.ACTIVE, S.FOLLOWING], S.ACTIVE),
+        ([S.FOLLOWING, S.COMPLETE], S.FOLLOWING),
+        ([S.FOLLOWING, S.REFUSED], S.FOLLOWING),
+        ([S.RECEIVED, S.SUPERSEDED], S.RECEIVED),
+        ([S.COMPLETE, S.COMPLETE], S.COMPLETE),
+        ([S.COMPLETE, S.EXPIRED], S.COMPLETE),
+        ([S.EXPIRED, S.REFUSED], S.EXPIRED),
+        ([S.FAILED, S.REFUSED], S.FAILED),
+        ([S.REFUSED, S.REFUSED], S.REFUSED),
+        ([S.SUPERSEDED, S.SUPERSEDED], S.SUPERSEDED),
+        ([S.SUPERSEDED, S.REFUSED], S.SUPERSEDED),
+    ],
+)
+def test_a_dispatch_is_as_far_as_what_stands_of_it(states, result):
+    assert after(*states).state is result
+
+
+def test_a_release_is_complete_when_all_follow():
+    assert after(S.FOLLOWING, S.ACTIVE, mode=Mode.RELEASE).state is S.ACTIVE
+    assert after(S.FOLLOWING, S.FOLLOWING, mode=Mode.RELEASE).state is S.COMPLETE
+
+
+def test_what_is_lost_joins_the_shortfall_with_its_cause_once():
+    before = kept(
+        placed("a", 10.0, S.FOLLOWING),
+        placed("b", 20.0, S.REFUSED, reason="locked"),
+        placed("c", None),
+        shortfall_w=5.0,
+    )
+    first = progress.summarise(before, str.upper, 7)
+    assert (first.placed_w, first.shortfall_w, first.causes) == (10.0, 25.0, ("B: locked",))
+    again = progress.summarise(replace(before, dispatch=first), str.upper, 9)
+    assert again is first
+
+
+def test_one_that_is_superseded_whole_keeps_its_figures():
+    dispatch = after(S.SUPERSEDED, S.SUPERSEDED)
+    assert (dispatch.placed_w, dispatch.shortfall_w, dispatch.causes) == (20.0, 0.0, ())
+
+
+def test_what_is_over_stays_as_it_ended():
+    over = kept(placed("a", 1.0, S.COMPLETE))
+    over = replace(over, dispatch=replace(over.dispatch, state=S.SUPERSEDED))
+    assert progress.summarise(over, str.upper, 7) is over.dispatch
+
+
+@given(st.lists(st.tuples(st.floats(-1e9, 1e9), st.sampled_from(S)), min_size=1, max_size=8), st.floats(-1e9, 1e9))
+def test_placed_and_shortfall_are_the_target_whatever_happens(parts, shortfall_w):
+    members = [placed(f"a{n}", w, state) for n, (w, state) in enumerate(parts)]
+    before = kept(*members, shortfall_w=shortfall_w)
+    fresh = progress.summarise(before, str.upper, 7)
+    assert fresh.placed_w is not None
+    assert fresh.shortfall_w is not None
+    assert fresh.placed_w + fresh.shortfall_w == pytest.approx(before.dispatch.target_w, abs=1e-3)
+
+
+@given(st.lists(st.sampled_from(S), max_size=12))
+def test_reports_in_any_order_never_leave_a_terminal_state_or_go_back(states):
+    one = placed("a", 1.0)
+    order = [S.SUBMITTED, S.SENT, S.RECEIVED, S.ACTIVE, S.FOLLOWING]
+    for state in states:
+        fresh = progress.reported(one, Report("a", "e", 1, "d", state, "", 5, None))
+        if one.state in TERMINAL:
+            assert fresh.state is one.state
+        elif fresh.state not in TERMINAL:
+            assert order.index(fresh.state) >= order.index(one.state)
+        one = fresh
+
+
+def test_expiry_waits_for_the_agents_word_and_then_says_that_it_never_came():
+    one = placed("a", 1.0, S.SENT)
+    assert progress.overdue(one, 1000 + progress.GRACE_MS - 1) is one
+    late = progress.overdue(one, 1000 + progress.GRACE_MS)
+    assert (late.state, late.reason) == (S.EXPIRED, "its time is over; its agent was never heard of it")
+    assert progress.overdue(late, 10**9) is late
