@@ -118,9 +118,7 @@ def _in_words(verdict: Verdict, log: Path) -> str:
 
 
 def _verified_in_words(verdict: Verified, log: Path) -> str:
-    until = (
-        "no records yet" if verdict.proved_until is None else f"complete up to {utc(verdict.proved_until)} its clock"
-    )
+    until = "none yet" if verdict.proved_until is None else f"complete up to {utc(verdict.proved_until)} by its clock"
     lines = [
         f"VERIFIED: {log}",
         f"{verdict.records} records of {verdict.origin}, {until}; {verdict.bodies} bodies, root {verdict.root}",

@@ -45,7 +45,7 @@ def test_verified(made: Path, public: VerifierKey) -> None:
 
 def test_an_empty_log_is_verified(made: Path, tmp_path: Path, key: Ed25519PrivateKey) -> None:
     Log.init(tmp_path / "trail", key, ORIGIN)
-    assert "0 records of example.com/gateway-1, no records yet" in run(
+    assert "0 records of example.com/gateway-1, none yet" in run(
         "verify", tmp_path / "trail", "--key", made / "audit.pub"
     ).output  # fmt: skip
     answer = json.loads(run("verify", tmp_path / "trail", "--key", made / "audit.pub", "--json").output)

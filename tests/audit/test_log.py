@@ -259,6 +259,7 @@ def test_a_fault_inside_the_log_strands_nobody() -> None:
         assert not log.health.ok
 
 
+@pytest.mark.timeout(1800)
 @settings(max_examples=2000 if SOAK else 100, deadline=None)
 @given(st.integers(0, 2**32), st.lists(st.integers(1, 12), min_size=1, max_size=6), st.integers(0, 150))
 def test_a_power_cut_at_any_step_loses_nothing_released(seed: int, sizes: list[int], step: int) -> None:

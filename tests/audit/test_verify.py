@@ -87,6 +87,7 @@ def owners(trail: Path, name: str) -> list[int | None]:
     return found
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", FILES)
 def test_a_flipped_bit_anywhere_is_found_and_named(trail: Path, public: VerifierKey, name: str) -> None:
     path, chance = trail / name, random.Random(name)
