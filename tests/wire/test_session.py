@@ -196,6 +196,14 @@ async def test_a_fault_of_ours_in_hear_is_not_hidden(serving: Any, agent_files: 
         assert (await headend.ended.get()).why in GONE
 
 
+async def test_a_session_that_was_ended_before_it_ran(serving: Any, agent_files: TlsFiles) -> None:
+    """A newer session may replace an older one that has only just been made."""
+    async with serving() as headend, dialled(headend.address, agent_files) as session:
+        session.end(Why.REPLACED, "by a newer one")
+        session.end(Why.CLOSED, "the first reason stands")
+        assert await session.run(ignore) == Ended(Why.REPLACED, "by a newer one")
+
+
 # --- the first message ----------------------------------------------------------------------------------------------
 
 
