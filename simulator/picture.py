@@ -38,11 +38,16 @@ def telemetry(plant: Plant) -> Iterator[Row]:
     return (row for row in rows(plant) if not row.point.quantity.local)
 
 
-def steady_errors_w(plant: Plant) -> dict[str, float]:
-    """|SCADA - sites| by point name, for the power points that stood still long enough to be compared honestly."""
+def steady_errors_w(plant: Plant, among: str = "") -> dict[str, float]:
+    """|SCADA - sites| by point name, for the power points that stood still long enough to be compared honestly.
+
+    `among` narrows it to the points of one path.
+    """
     errors = {}
     for row in telemetry(plant):
         if row.point.quantity is not Quantity.POWER or row.shown is None or row.seen is None or not row.seen.online:
+            continue
+        if among and row.point.path != among:
             continue
         resolution_w = abs(row.point.to_si(1) - row.point.to_si(0))
         steady = plant.sites.steady_power_w(row.point.path, row.point.kind, within_w=resolution_w / 2)

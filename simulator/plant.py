@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import socket
 from collections.abc import Sequence
@@ -38,13 +39,14 @@ class Ports:
 
 
 def _free_port(usual: int) -> int:
-    for port in (usual, 0):
+    """`usual`, or another one below 32768: what lies above is handed out to outgoing connections meanwhile."""
+    for port in (usual, *random.sample(range(10_000, 32_768), 50)):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
+            return port
     raise OSError("no free port on 127.0.0.1")
 
 

@@ -32,9 +32,9 @@ def _points(fleet: Fleet) -> Iterator[dict[str, object]]:
     for path in dict.fromkeys(site.path.split("/site/")[0] for site in fleet.sites.values() if "/site/" in site.path):
         yield from _place(fleet, path, path.rpartition("/")[2])
     yield from _gateway()
-    site = _controlled(fleet)
-    if site is not None:
-        yield from _command_points(site)
+    controlled = _controlled(fleet)
+    if controlled is not None:
+        yield from _command_points(controlled)
 
 
 def _place(fleet: Fleet, path: str, name: str) -> Iterator[dict[str, object]]:
@@ -91,7 +91,10 @@ def _power(path: str, name: str, kind: PointKind, top_w: float, bottom_w: float)
 
 
 def _row(name: str, path: str, kind: PointKind, quantity: Quantity, unit: str, **more: object) -> dict[str, object]:
-    telemetry = {"stale_after_s": STALE_AFTER_S, "min_members": 1, "min_coverage_pct": MIN_COVERAGE_PCT}
+    # What says how many report must not be held back because few do.
+    counts = quantity in (Quantity.MEMBERS, Quantity.COVERAGE, Quantity.OLDEST_AGE)
+    coverage_pct = 0 if counts else MIN_COVERAGE_PCT
+    telemetry = {"stale_after_s": STALE_AFTER_S, "min_members": 1, "min_coverage_pct": coverage_pct}
     return {
         "name": name,
         "path": path,

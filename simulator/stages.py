@@ -78,6 +78,7 @@ async def command_followed(plant: Plant, report: Report) -> str:
     await _until(lambda: _state_of(plant, row) == "following", PATIENCE_S, lambda: _state_of(plant, row))
     report.command_round_trip_s = round(time.monotonic() - operated, 3)
     await _until(lambda: _at(plant, row, target_w), PATIENCE_S, lambda: _site_words(plant, row))
+    await _compare(plant, report, among=row.path)
     return (
         f"SCADA asked {row.path} for {target_w / 1e6:.1f} MW: SUCCESS, and following was read back at SCADA after "
         f"{report.command_round_trip_s:.1f} s; {_site_words(plant, row)}"
@@ -166,12 +167,19 @@ async def _until(met: Callable[[], bool], within_s: float, seen: Callable[[], st
         await asyncio.sleep(POLL_S)
 
 
-async def _compare(plant: Plant, report: Report) -> int:
-    """Hold SCADA's picture against the sites' a few times, once something stands still. Returns how many points."""
-    await _until(lambda: bool(picture.steady_errors_w(plant)), PATIENCE_S, lambda: "no power point stood still")
+async def _compare(plant: Plant, report: Report, among: str = "") -> int:
+    """Hold SCADA's picture against the sites' a few times, once a power point of `among` stands still.
+
+    Returns how many points were compared.
+    """
+
+    def errors_w() -> dict[str, float]:
+        return picture.steady_errors_w(plant, among)
+
+    await _until(lambda: bool(errors_w()), PATIENCE_S, lambda: f"no power point of {among or 'the fleet'} stood still")
     compared = 0
     for _ in range(STEADY_COMPARISONS):
-        errors = picture.steady_errors_w(plant)
+        errors = errors_w()
         compared = max(compared, len(errors))
         report.max_error_w = max([report.max_error_w or 0.0, *errors.values()])
         await asyncio.sleep(POLL_S)

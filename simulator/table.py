@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol, TextIO
 
-from dermscore.points import Quantity, Unit
+from dermscore.points import COMMAND_STATE_CODES, PointType, Quantity, Unit
 from simulator.picture import Row
 from simulator.station import COMM_LOST, ONLINE, Seen
 
 PLAIN_EVERY_S = 5.0
 _RESTART, _OVER_RANGE = 0x02, 0x20
+_STATES = {code: word for word, code in COMMAND_STATE_CODES.items()}
 
 
 class Screen(Protocol):
@@ -64,12 +65,17 @@ class LiveScreen:
         table = Table("point", "SCADA shows", "flags", "sites measured", "difference", title="what SCADA sees")
         for column in (1, 3, 4):
             table.columns[column].justify = "right"
-        for row in rows:
+        for row in filter(_worth_a_line, rows):
             table.add_row(row.point.name, _value(row), flags(row.seen), _measured(row), _difference(row))
         self._live.update(table, refresh=True)
 
     def close(self) -> None:
         self._live.stop()
+
+
+def _worth_a_line(row: Row) -> bool:
+    """The table should fit a terminal: what people watch, not the whole sheet."""
+    return row.point.local or row.point.quantity in (Quantity.POWER, Quantity.SOC)
 
 
 def flags(seen: Seen | None) -> str:
@@ -81,7 +87,13 @@ def flags(seen: Seen | None) -> str:
 
 
 def _value(row: Row) -> str:
-    return "-" if row.shown is None else _engineering(row, row.shown)
+    if row.shown is None:
+        return "-"
+    if row.point.quantity is Quantity.COMMAND_STATE:
+        return _STATES.get(int(row.shown), "?")
+    if row.point.type is PointType.BI:
+        return "yes" if row.shown else "no"
+    return _engineering(row, row.shown)
 
 
 def _measured(row: Row) -> str:
