@@ -184,12 +184,6 @@ def _contradictions(
     yield from _shared_names(points, commands)
     yield from _points(points)
     yield from _not_yet(commands)
-    status = {row.name: row for row in points}
-    for command in commands:
-        point = status.get(command.status_point)
-        if point is None or point.quantity is not Quantity.COMMAND_STATE:
-            what = f"{command.status_point!r} is not a row of points.csv with quantity command_state"
-            yield Problem(command.where, "status_point", what)
 
 
 def _outstations(boundary: Boundary, document: yamlfile.Document) -> Iterator[Problem]:

@@ -198,11 +198,6 @@ def rejoin(state: State) -> State:
     return replace(state, isolated=False)
 
 
-def clock_stepped(state: State) -> State:
-    """Our own UTC stepped: times already shown say nothing of the times to come."""
-    return replace(state, points={name: replace(held, floor_ms=0) for name, held in state.points.items()})
-
-
 # From here on: what the functions above are made of.
 
 
@@ -282,7 +277,7 @@ def _points(publication: Publication, publisher: str, contract: Contract, state:
             taken = (publisher, reading.time_ms)
             waits, worse = _sorted(judged, held)
             if worse is not None:
-                points[row.name] = replace(held, shown=worse, floor_ms=max(held.floor_ms, worse.time_ms))
+                points[row.name] = replace(held, shown=worse, floor_ms=worse.time_ms)
                 at_once.append(worse)
             if waits:
                 candidates.append(Candidate(judged, taken, origin.mono_ms, state.generation))
@@ -329,7 +324,7 @@ def _crossed(candidate: Candidate, held: Held) -> Held:
     return Held(
         shown=update,
         crossed=update if candidate.judged.value else held.crossed,
-        fresh_mono_ms=max(held.fresh_mono_ms, candidate.fresh_mono_ms),
+        fresh_mono_ms=candidate.fresh_mono_ms,
         floor_ms=update.time_ms,
         taken=candidate.taken,
         accepted=candidate.judged.accepted,
@@ -348,9 +343,9 @@ def _worsened(names: Iterable[str], cause: Cause, state: State, now: Now) -> tup
     points, updates = dict(state.points), []
     for name in names:
         held = points[name]
-        time_ms = max(now.utc_ms, held.floor_ms)
-        update = replace(held.shown, quality=held.shown.quality.because(cause, Validity.HELD), time_ms=time_ms)
-        points[name] = replace(held, shown=update, floor_ms=time_ms)
+        quality = held.shown.quality.because(cause, Validity.HELD)
+        update = replace(held.shown, quality=quality, time_ms=now.utc_ms)
+        points[name] = replace(held, shown=update)
         updates.append(update)
     return replace(state, points=points), tuple(updates)
 

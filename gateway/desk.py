@@ -94,7 +94,7 @@ class Desk:
         return [self._answer(request, self._decide(request)) for request in requests]
 
     def operate(self, requests: Sequence[ControlRequest]) -> Sequence[Status]:
-        """Decide each, make it durable, start it. SUCCESS means accepted; what came of it arrives on its status point."""
+        """Decide each, make it durable, start it. SUCCESS means accepted; the rest arrives on status points."""
         return [self._operate(request) for request in requests]
 
     def note(self, event: FaceEvent) -> None:

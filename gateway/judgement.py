@@ -63,7 +63,7 @@ class Held:
     `shown` is what masters see. `crossed` is the last value that crossed, with the quality it crossed with (RESTART
     before the first): what stays on the screen when something worse must be said. `fresh_mono_ms` is the origin of
     the newest word about this point; staleness counts from it. `taken` is publisher and time of the newest reading
-    taken, `floor_ms` the newest time shown: neither goes back.
+    taken, `floor_ms` the newest time of a reading that was shown: neither goes back.
     """
 
     shown: Update
