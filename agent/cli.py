@@ -20,9 +20,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-def _address(_: click.Context, __: click.Parameter, text: str) -> Address:
+def _address(_: click.Context, __: click.Parameter, text: str) -> str:
     try:
-        return Address(text)
+        return str(Address(text))  # a plain string: the children need not load what reads configuration
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -55,6 +55,13 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
             type=_FOLDER,
             help="Where each asset's state is kept; without it a simulated device starts afresh.",
         ),
+        click.option(
+            "--redial-cap",
+            "redial_cap_s",
+            metavar="SECONDS",
+            type=click.FloatRange(min=0.5),
+            help="The longest wait between two dials (30). A large fleet wants a long one: all of it returns at once.",
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -74,13 +81,13 @@ def agent() -> None:
 @agent.command()
 @_ID
 @_common
-def run(agent_id: str, assets: Path, headend: Address, pki: Path, state: Path | None) -> None:
+def run(agent_id: str, assets: Path, **link: Any) -> None:
     """Drive the asset or site ID until SIGTERM or Ctrl-C. It dials a lost headend again; the loop goes on."""
     from agent import edge
     from daemon.run import run as run_daemon
 
     logs.configure()
-    spec = _spec(agent_id, assets, headend, pki, state)
+    spec = _spec(agent_id, assets, **link)
     edge.check(spec)
     run_daemon(lambda stop: edge.run(spec, stop))
 
@@ -88,48 +95,47 @@ def run(agent_id: str, assets: Path, headend: Address, pki: Path, state: Path | 
 @agent.command()
 @_ID
 @_common
-def check(agent_id: str, assets: Path, headend: Address, pki: Path, state: Path | None) -> None:
+def check(agent_id: str, assets: Path, **link: Any) -> None:
     """Say whether `run` with the same options could start. Dials nobody."""
     from agent import edge
 
-    spec = _spec(agent_id, assets, headend, pki, state)
+    spec = _spec(agent_id, assets, **link)
     edge.check(spec)
     many = "asset" if len(spec.assets) == 1 else "assets"
-    click.echo(f"agent {agent_id}: {len(spec.assets)} {many}, certificate fine, headend {headend} (not dialled)")
+    click.echo(f"agent {agent_id}: {len(spec.assets)} {many}, certificate fine, headend {spec.headend} (not dialled)")
 
 
 @click.command()
 @_common
 @click.option("--json", "as_json", is_flag=True, help="Each status line as a JSON object.")
-def launch(assets: Path, headend: Address, pki: Path, state: Path | None, as_json: bool) -> None:
+def launch(assets: Path, as_json: bool, **link: Any) -> None:
     """Run one agent process per asset of the fleet; restart what dies; end them all on SIGTERM or Ctrl-C.
 
     When the launcher itself is killed, its agents end by themselves.
     """
-    from agent.edge import check_all
+    from agent.edge import Spec, check_all
     from agent.launcher import Launcher
     from daemon.run import run as run_daemon
     from dermscore.assets import load_file
 
     logs.configure()
     fleet = load_file(assets)
-    specs = [_member(asset_id, fleet.assets[asset_id], headend, pki, state) for asset_id in fleet.assets]
+    specs = [Spec(asset.id, (asset,), **_given(link)) for asset in fleet.assets.values()]
     check_all(specs)
     say = _Progress(as_json)
     run_daemon(Launcher(specs, say).run)
 
 
-def _member(asset_id: str, asset: Any, headend: Address, pki: Path, state: Path | None) -> Spec:
-    from agent.edge import Spec
-
-    return Spec(asset_id, (asset,), str(headend), pki, state)
-
-
-def _spec(agent_id: str, assets: Path, headend: Address, pki: Path, state: Path | None) -> Spec:
+def _spec(agent_id: str, assets: Path, **link: Any) -> Spec:
     from agent.edge import Spec, assets_of
     from dermscore.assets import load_file
 
-    return Spec(agent_id, assets_of(load_file(assets), agent_id), str(headend), pki, state)
+    return Spec(agent_id, assets_of(load_file(assets), agent_id), **_given(link))
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for; the rest is the Spec's own default."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 class _Progress:

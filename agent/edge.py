@@ -18,6 +18,7 @@ from daemon import clock, logs
 from daemon.run import Stop
 from dermscore.errors import BadInput, NotSetUp, Problem
 from dermscore.model import Asset, Fleet
+from wire import dial
 from wire.identity import TlsFiles
 
 log = logs.get(__name__)
@@ -25,6 +26,8 @@ log = logs.get(__name__)
 SAVE_S = 1.0
 # A predecessor that was told to end may take a moment; one that holds on longer is a second agent of the same asset.
 CLAIM_S = 5.0
+# The longest wait between two dials; a large fleet must not come back all at once.
+REDIAL_CAP_S = dial.CAP_S
 _FAREWELL_S = 3.0
 
 
@@ -37,6 +40,7 @@ class Spec:
     headend: str
     pki: Path
     state: Path | None = None
+    redial_cap_s: float = REDIAL_CAP_S
 
 
 def assets_of(fleet: Fleet, agent_id: str) -> tuple[Asset, ...]:
@@ -92,7 +96,7 @@ async def run(spec: Spec, stop: Stop, now: Clock = clock.now) -> None:
         reports = Reports()
         loops = [_loop(spec, asset, reports, now) for asset in spec.assets]
         files = TlsFiles.agent(spec.pki, spec.id)
-        link = Link(spec.id, loops, reports, spec.headend, files, now)
+        link = Link(spec.id, loops, reports, spec.headend, files, now, redial_cap_s=spec.redial_cap_s)
         await _work(spec, loops, link, stop)
 
 

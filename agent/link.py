@@ -44,6 +44,7 @@ class Link:
         files: TlsFiles,
         clock: Clock,
         *,
+        redial_cap_s: float = dial.CAP_S,
         telemetry_s: float = TELEMETRY_S,
         refused_s: float = REFUSED_S,
     ) -> None:
@@ -53,7 +54,7 @@ class Link:
         self._index = {asset_id: number for number, asset_id in enumerate(self._ids)}
         self._reports = reports
         self._address, self._files, self._clock = address, files, clock
-        self._telemetry_s, self._refused_s = telemetry_s, refused_s
+        self._redial_cap_s, self._telemetry_s, self._refused_s = redial_cap_s, telemetry_s, refused_s
         self._rng = random.Random()
         self._phase_s = random.Random(agent_id).uniform(0, telemetry_s)
         self._session: AgentSession | None = None
@@ -71,7 +72,7 @@ class Link:
 
     async def run(self) -> None:
         """Hold a session, and another, until `leave` or cancellation."""
-        await dial.persist(self._talk, rng=self._rng, note=self._note)
+        await dial.persist(self._talk, rng=self._rng, note=self._note, cap_s=self._redial_cap_s)
 
     def leave(self) -> bool:
         """Say what is queued and end the session in good order. False where there is none to end."""

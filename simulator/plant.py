@@ -23,6 +23,9 @@ from simulator.truth import Sites
 
 MASTER_ADDRESS, OUTSTATION_ADDRESS = 1, 10  # as policies/gateway/boundary.yaml has them
 
+# A demo's fleet is small and its audience impatient; what a large fleet wants is the launcher's own default.
+REDIAL_CAP_S = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:
@@ -76,9 +79,8 @@ class Plant:
             DATABASE_URL="",
         )
         launch = ["daemon.cli", "launch", "--assets", str(self.assets), "--headend", f"127.0.0.1:{self.ports.agents}"]
-        self.launcher = self._child(
-            "launcher", [*launch, "--pki", str(self.folder / "pki"), "--state", str(self.folder / "agents")]
-        )
+        folders = ["--pki", str(self.folder / "pki"), "--state", str(self.folder / "agents")]
+        self.launcher = self._child("launcher", [*launch, *folders, "--redial-cap", str(REDIAL_CAP_S)])
         self.gateway = self._child("gateway", ["daemon.cli", "gateway", "run", str(self.folder / "gateway")])
         master = ["simulator.scada", "127.0.0.1", str(self.ports.dnp3), str(MASTER_ADDRESS), str(OUTSTATION_ADDRESS)]
         self.scada = Station(self._child("scada", master))
