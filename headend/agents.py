@@ -91,12 +91,10 @@ class AgentDesk:
         )
         served = await self._register(caller, await session.first())
         self._begin(caller, served, session)
-        ended = Ended(Why.LOST, "the headend is stopping")
         try:
-            ended = await session.run(lambda message: self._hear(served, session, message))
-        finally:
-            self._end(served, ended)
-        return ended
+            return await session.run(lambda message: self._hear(served, session, message))
+        finally:  # cut off, too: by the agent's connection, or because the headend stops
+            self._end(served, session.ended or Ended(Why.LOST))
 
     # --- beginning and end
 

@@ -121,14 +121,12 @@ class BoundaryDesk:
         ours.session, ours.wanted = session, self._hello(caller, await session.first())
         ours.index = ours.wanted.index
         await self._begin(caller, ours)
-        ended = Ended(Why.LOST, "the headend is stopping")
         try:
-            ended = await session.run(lambda message: self._hear(ours, message))
+            return await session.run(lambda message: self._hear(ours, message))
         finally:
             if self._streams.get(ours.gateway) is ours:
                 del self._streams[ours.gateway]
-            log.info("gateway disconnected", gateway=ours.gateway, why=str(ended))
-        return ended
+            log.info("gateway disconnected", gateway=ours.gateway, why=str(session.ended))
 
     # --- beginning
 

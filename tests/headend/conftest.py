@@ -15,21 +15,31 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 
+from daemon.clock import now as host_now
 from daemon.config import packaged
+from daemon.run import Stop
 from dermscore import assets
 from dermscore.intent import Intent, IntentState
 from dermscore.model import Fleet, Measurement, Now
+from dermscore.points import Series
 from dermscore.policy import Policy, load_folder
 from dermscore.quality import GOOD
+from headend import report, setup
+from headend.config import Home
 from headend.decision import Ask
 from headend.dispatch import Dispatcher
 from headend.fleet import Connection, LiveFleet
 from headend.records import Kept, Mode
+from headend.service import Headend, prepare
 from headend.store import engine, migrate
 from headend.store.state import StateStore
 from headend.store.thread import OneThread
+from wire import dial
 from wire import pki as authority
-from wire.convert import Report
+from wire.convert import Claim, Report, Wanted, hello, register
+from wire.identity import TlsFiles
+from wire.v1.agent_link_pb2 import AgentMessage, Heartbeat
+from wire.v1.boundary_link_pb2 import GatewayHeartbeat, GatewayMessage
 
 _COUNT = itertools.count(1)
 
@@ -258,3 +268,122 @@ async def until(condition: Callable[[], object], within_s: float = 20.0) -> None
 @pytest.fixture
 def wait_until() -> Any:
     return until
+
+
+# --- whole headends, and the peers that dial them
+
+
+@pytest.fixture
+def home(tmp_path: Path, pki: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A headend's folder as `init` makes it, listening on free ports of the loopback interface."""
+    for name in ("ASSETS_PATH", "DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HEADEND_HTTP_ADDR", "HEADEND_GRPC_ADDR", "HEADEND_BOUNDARY_ADDR"):
+        monkeypatch.setenv(name, "127.0.0.1:0")
+    setup.init(tmp_path / "headend", pki, packaged("assets.yaml"), "sqlite:///history.db")
+    return tmp_path / "headend"
+
+
+@dataclass
+class Up:
+    """A headend that runs in the test's loop."""
+
+    folder: Path
+    at: report.Running
+    headend: Headend
+    stop: Stop
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path, clock: Callable[[], Now] = host_now) -> AsyncIterator[Up]:
+    """Run the headend in `folder` until the block is left."""
+    stop, began = Stop(), asyncio.Event()
+    where: list[report.Running] = []
+
+    def ready(at: report.Running) -> None:
+        where.append(at)
+        began.set()
+
+    with report.only_one(folder):
+        parts = await asyncio.to_thread(prepare, Home.open(folder))
+        made = Headend(parts, clock)
+        try:
+            async with asyncio.TaskGroup() as group:
+                task = group.create_task(made.run(stop, ready))
+                started = group.create_task(began.wait())
+                await asyncio.wait((task, started), return_when=asyncio.FIRST_COMPLETED)
+                started.cancel()
+                if where:
+                    try:
+                        yield Up(folder, where[0], made, stop)
+                    finally:
+                        stop.set("the test is over")
+        finally:
+            parts.close()
+
+
+@pytest.fixture
+def run_headend() -> Any:
+    return running
+
+
+class Peer:
+    """The far end of a stream, by hand: what came down is in `heard`. Owner: the test."""
+
+    def __init__(self, link: Any, address: str, files: TlsFiles, first: Any, beat: Callable[[int], Any]) -> None:
+        self._channel = dial.channel(address, files)
+        self.session: Any = dial.Session(dial.open_stream(self._channel, link), beat=beat)
+        self.session.outgoing.put(first)
+        self.heard: list[Any] = []
+        self.ended: dial.Ended | None = None
+        self.reading = asyncio.Event()
+        self.reading.set()
+
+    async def hold(self) -> None:
+        async with self._channel:
+            self.ended = await self.session.run(self._hear)
+
+    async def _hear(self, message: Any) -> None:
+        await self.reading.wait()
+        self.heard.append(message)
+
+    def of(self, body: str) -> list[Any]:
+        return [getattr(message, body) for message in self.heard if message.WhichOneof("body") == body]
+
+
+@contextlib.asynccontextmanager
+async def held(peer: Peer) -> AsyncIterator[Peer]:
+    """Hold a peer's stream while the block runs, then leave in good order."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(peer.hold())
+        try:
+            yield peer
+        finally:
+            peer.reading.set()
+            peer.session.end(dial.Why.CLOSED)
+
+
+@pytest.fixture
+def dial_agent(pki: Path) -> Any:
+    """`async with dial_agent(up, agent_id, asset_ids) as peer:` dials as that agent and claims those assets."""
+
+    def make(
+        up: Up, agent_id: str, asset_ids: tuple[str, ...], held_now: dict[str, tuple[str, int]] | None = None
+    ) -> Any:
+        first = AgentMessage(register=register(Claim(asset_ids, "test", held_now or {})))
+        beat = lambda n: AgentMessage(heartbeat=Heartbeat(number=n, sent_ms=host_now().utc_ms))  # noqa: E731
+        return held(Peer(dial.AGENT_LINK, up.at.agent_link, TlsFiles.agent(pki, agent_id), first, beat))
+
+    return make
+
+
+@pytest.fixture
+def dial_gateway(pki: Path) -> Any:
+    """`async with dial_gateway(up, series) as peer:` dials as the gateway and wants those series."""
+
+    def make(up: Up, series: tuple[Series, ...], nonce: bytes = b"n" * 16, files: TlsFiles | None = None) -> Any:
+        first = GatewayMessage(hello=hello(Wanted(nonce, series, "test")))
+        beat = lambda n: GatewayMessage(heartbeat=GatewayHeartbeat(number=n))  # noqa: E731
+        return held(Peer(dial.BOUNDARY_LINK, up.at.boundary_link, files or TlsFiles.gateway(pki), first, beat))
+
+    return make
