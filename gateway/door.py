@@ -65,6 +65,8 @@ class Door:
         self.outstanding: Container[str] = frozenset()
         self.told: Callable[[BoundaryOutcome], None] = lambda outcome: None
         """What to do with an outcome once it is recorded."""
+        self.changed: Callable[[], None] = lambda: None
+        """Whom to tell that the link came or went."""
         image.show([held.shown for held in self._state.points.values()])
 
     @property
@@ -101,7 +103,7 @@ class Door:
         else:
             self._recorder.deny(Denial(peer, "link", "not made", reason, self.session))
         self._state = crossing.close_stream(self._state)
-        self._proved = False
+        self._prove(False)
 
     def take(self, signed: SignedPublication, peer: str) -> Refusal | None:
         """A publication has arrived. What is shown at once is shown when this returns; the rest follows its record."""
@@ -139,7 +141,7 @@ class Door:
     def isolate(self) -> None:
         """Close the boundary."""
         self._state, updates = crossing.isolate(self._contract, self._state, self._now())
-        self._proved = False
+        self._prove(False)
         self._show_worse(updates, "isolated")
 
     def rejoin(self) -> None:
@@ -153,7 +155,7 @@ class Door:
 
     def _admitted(self, admission: Admission, peer: str) -> None:
         if not self._proved:
-            self._proved = True
+            self._prove(True)
             self._recorder.note(records.link("opened", self.session, peer, "its first publication was admitted"))
             log.info("the headend's publications are admitted", session=self.session, headend=peer)
         if admission.record is None:
@@ -161,6 +163,11 @@ class Door:
         self._make_room()
         self._waiting.append(_Waiting(admission.record, admission.candidates, admission.outcome))
         self._arrived.set()
+
+    def _prove(self, proved: bool) -> None:
+        if proved != self._proved:
+            self._proved = proved
+            self.changed()
 
     def _refused(self, refusal: Refusal, peer: str) -> None:
         self._recorder.deny(Denial(peer, refusal.rule, "refused", refusal.reason, self.session, "out"))

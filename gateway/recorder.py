@@ -39,6 +39,8 @@ class Recorder:
         self._why = ""
         self._gap_on_the_way = False
         self._denials = Denials()
+        self.changed: Callable[[], None] = lambda: None
+        """Whom to tell at once that the trail was not written, or is again."""
 
     @property
     def trouble(self) -> str:
@@ -123,9 +125,11 @@ class Recorder:
         self._why = str(error)
         self._missed.update(kind for kind in kinds if kind != records.GAP)
         log.error("not recorded", kinds=",".join(kinds), reason=str(error))
+        self.changed()
 
     def _gap_told(self, told: asyncio.Future[Released], counts: Counter[str]) -> None:
         self._gap_on_the_way = False
         if not told.cancelled() and told.exception() is None:
             self._missed -= counts
             log.warning("the trail is written again", missed=counts.total())
+            self.changed()

@@ -119,6 +119,7 @@ class Gateway:
         self._link = Link(
             parts.home.config.headend, parts.home.tls, parts.contract, self._door, self._upward, random.Random()
         )
+        self._door.changed = self._recorder.changed = self._show_health
         self._began = now()
         self._offset_ms = self._began.utc_ms - self._began.mono_ms
         self._beats_from_ms = self._began.mono_ms
