@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,10 @@ class Home:
         """Raises NotSetUp (no such headend) or BadInput (everything wrong with its headend.yaml and the variables)."""
         path = folder / FILE
         made_by = f"derms headend init {folder} --pki PKI --assets FILE"
-        home = cls(folder, load_config(HeadendConfig, path, ENVIRONMENT, environment, made_by=made_by))
+        variables = dict(os.environ if environment is None else environment)
+        if variables.get("ASSETS_PATH"):  # counts from where the command was typed, not from the folder
+            variables["ASSETS_PATH"] = str(Path(variables["ASSETS_PATH"]).resolve())
+        home = cls(folder, load_config(HeadendConfig, path, ENVIRONMENT, variables, made_by=made_by))
         problems = [*home._unsafe_listeners(str(path)), *home._bad_urls(str(path))]
         if problems:
             raise BadInput(problems)
@@ -95,9 +99,7 @@ class Home:
 
     @property
     def assets(self) -> Path:
-        """As the variable ASSETS_PATH may be given on a command line, it counts from where that was typed."""
-        inside = self.folder / self.config.assets
-        return inside if inside.exists() else self.config.assets
+        return self.folder / self.config.assets
 
     @property
     def policies(self) -> Path:

@@ -128,8 +128,11 @@ class Dispatcher:
     # --- what agents bring
 
     def unsent(self, held: Mapping[str, tuple[str, int]], asset_ids: Iterable[str]) -> list[Intent]:
-        """What an agent that holds `held` must be told when it registers."""
+        """What an agent that holds `held` must be told when it registers. What it holds was sent, whoever noted it."""
         now_ms = self._clock().utc_ms
+        for asset_id, (epoch, revision) in held.items():
+            if epoch == self._epoch:
+                self._tell(self.ledger.sent(asset_id, revision, now_ms))
         found = [self.ledger.unsent(asset_id, held.get(asset_id, ("", 0)), now_ms) for asset_id in asset_ids]
         return [placed.intent for placed in found if placed is not None]
 

@@ -91,14 +91,11 @@ def summarise(kept: Kept, name_of: Callable[[str], str], now_ms: int) -> Dispatc
         figures = _placing(dispatch, members)
     told = [cause for cause in _losses(members, name_of) if cause not in dispatch.causes]
     fresh = replace(
-        dispatch,
-        state=state,
-        reason=_reason(dispatch, members, state),
-        placed_w=figures[0],
-        shortfall_w=figures[1],
-        causes=(*dispatch.causes, *told),
+        dispatch, state=state, placed_w=figures[0], shortfall_w=figures[1], causes=(*dispatch.causes, *told)
     )
-    return dispatch if fresh == dispatch else replace(fresh, updated_ms=now_ms)
+    if fresh == dispatch:
+        return dispatch
+    return replace(fresh, reason=_reason(dispatch, members, state), updated_ms=now_ms)
 
 
 def measured_w(kept: Kept) -> float | None:

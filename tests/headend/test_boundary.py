@@ -1,0 +1,311 @@
+"""BoundaryLink over real mutual TLS: signed and numbered batches down, SCADA's commands up, their fate down again."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+
+from daemon.clock import now as host_now
+from dermscore.intent import IntentState as S
+from dermscore.model import Measurement, Now
+from dermscore.points import PointKind, Quantity, Series
+from dermscore.quality import GOOD, Validity
+from wire.convert import (
+    BoundaryCommand,
+    Report,
+    boundary_outcome,
+    command,
+    outcome,
+    readings,
+    telemetry_columns,
+)
+from wire.dial import Why
+from wire.identity import TlsFiles
+from wire.publication import load_keys, verify
+from wire.v1.agent_link_pb2 import AgentMessage
+from wire.v1.boundary_link_pb2 import GatewayMessage
+
+SERIES = (
+    Series("feeder/F12/site/S1", PointKind.BATTERY, Quantity.POWER),
+    Series("feeder/F12/site/S1", PointKind.BATTERY, Quantity.MEMBERS),
+    Series("", PointKind.ALL, Quantity.COVERAGE),
+    Series("feeder/F99", PointKind.ALL, Quantity.POWER),
+)
+
+
+@pytest.fixture
+async def up(home, run_headend):
+    async with run_headend(home) as made:
+        yield made
+
+
+@pytest.fixture
+def opened(pki):
+    """The publications that a peer has heard so far, verified, in order."""
+    keys = load_keys([pki / "publisher.pub"])
+    return lambda peer: [verify(signed, keys) for signed in peer.heard]
+
+
+@pytest.fixture
+def outcomes(opened):
+    """The outcomes that a peer has heard so far of one command."""
+
+    def of(peer, identifier=None):
+        found = [boundary_outcome(each.outcome) for each in opened(peer) if each.WhichOneof("body") == "outcome"]
+        return [each for each in found if identifier in (None, each.id)]
+
+    return of
+
+
+def measured(asset_id, power_w=1e6, soc_wh=4e7):
+    return Measurement(asset_id, host_now().utc_ms, power_w, soc_wh, 1e6, 1e6, None, GOOD)
+
+
+def tell(peer, *measurements):
+    index = {one.asset_id: number for number, one in enumerate(measurements)}
+    peer.session.outgoing.put(AgentMessage(telemetry=telemetry_columns(measurements, index, 1)))
+
+
+def send(peer, path, target_w=None, identifier=None, hold_s=60):
+    wish = BoundaryCommand(
+        identifier or str(uuid.uuid4()), path, "release" if target_w is None else "target", target_w, hold_s, 1
+    )
+    peer.session.outgoing.put(GatewayMessage(command=command(wish)))
+    return wish.id
+
+
+def says(peer, setpoint, index, state, power_w=None, reason=""):
+    asset_id = list(index)[setpoint.asset]
+    said = Report(
+        asset_id,
+        setpoint.epoch,
+        setpoint.revision,
+        setpoint.dispatch_id,
+        state,
+        reason,
+        host_now().utc_ms,
+        power_w,
+    )
+    peer.session.outgoing.put(AgentMessage(outcome=outcome(said, index)))
+
+
+async def test_batches_are_signed_numbered_and_of_this_stream(up, dial_gateway, opened, wait_until):
+    async with dial_gateway(up, SERIES, b"q" * 16) as peer:
+        await wait_until(lambda: len(peer.heard) >= 3)
+        got = opened(peer)
+    assert [each.seq for each in got] == list(range(1, len(got) + 1))
+    assert {each.nonce for each in got} == {b"q" * 16}
+    times = [row.time_ms for each in got for row in readings(each.points, SERIES)]
+    assert times == sorted(times)
+    assert all(row.time_ms <= each.made_ms for each in got for row in readings(each.points, SERIES))
+
+
+async def test_a_batch_echoes_the_last_heartbeat_that_came_before_it_was_made(up, dial_gateway, opened, wait_until):
+    from wire.v1.boundary_link_pb2 import GatewayHeartbeat
+
+    async with dial_gateway(up, SERIES) as peer:
+        await wait_until(lambda: peer.heard)
+        assert opened(peer)[0].heartbeat_echo == 0
+        peer.session.outgoing.put(GatewayMessage(heartbeat=GatewayHeartbeat(number=41)))
+        peer.session.outgoing.put(GatewayMessage(heartbeat=GatewayHeartbeat(number=40)))
+        await wait_until(lambda: opened(peer)[-1].heartbeat_echo == 41)
+
+
+async def test_values_are_of_those_who_report_and_say_how_many_that_are(
+    up, ids, dial_gateway, dial_agent, opened, wait_until
+):
+    def last(peer):
+        return readings(opened(peer)[-1].points, SERIES)
+
+    async with dial_gateway(up, SERIES) as gateway:
+        await wait_until(lambda: gateway.heard)
+        power, members, coverage, unknown = last(gateway)
+        assert (power.value, members.value, coverage.value) == (None, 0.0, 0.0)
+        assert (unknown.value, unknown.configured) == (None, 0)
+        async with dial_agent(up, ids.b1, (ids.b1,)) as agent:
+            tell(agent, measured(ids.b1, 7e6))
+            await wait_until(lambda: last(gateway)[0].value == 7e6)
+            assert (last(gateway)[0].reporting, last(gateway)[0].configured) == (1, 2)
+            assert last(gateway)[0].quality.validity is Validity.GOOD
+
+
+@pytest.mark.parametrize("identity", ["agent", "headend"])
+async def test_only_a_gateway_may_dial(up, pki, ids, dial_gateway, wait_until, identity):
+    files = TlsFiles.agent(pki, ids.b1) if identity == "agent" else TlsFiles.headend(pki)
+    async with dial_gateway(up, SERIES, files=files) as peer:
+        await wait_until(lambda: peer.ended)
+    assert not peer.heard
+    assert peer.ended.why in (Why.REFUSED, Why.LOST)
+
+
+async def test_a_gateway_that_policy_does_not_know_is_refused(home, run_headend, dial_gateway, wait_until):
+    access = home / "policies" / "headend" / "access.yaml"
+    access.write_text(access.read_text().replace("urn:derms:gateway:gateway", "urn:derms:gateway:another"))
+    async with run_headend(home) as up, dial_gateway(up, SERIES) as peer:
+        await wait_until(lambda: peer.ended)
+        assert peer.ended.why is Why.REFUSED
+        assert "may not subscribe" in peer.ended.detail
+
+
+async def test_a_newer_stream_of_the_gateway_replaces_the_older(up, dial_gateway, opened, wait_until):
+    async with dial_gateway(up, SERIES) as first:
+        await wait_until(lambda: first.heard)
+        async with dial_gateway(up, SERIES, b"2" * 16) as second:
+            await wait_until(lambda: first.ended)
+            assert first.ended.why is Why.REPLACED
+            await wait_until(lambda: len(second.heard) >= 2)
+            assert opened(second)[0].seq == 1
+
+
+# --- commands
+
+
+async def test_a_command_is_told_of_each_step_with_one_id(up, ids, dial_gateway, dial_agent, outcomes, wait_until):
+    index = {ids.b1: 0, ids.b2: 1}
+    async with dial_gateway(up, SERIES) as gateway, dial_agent(up, ids.jersey, tuple(index)) as agent:
+        tell(agent, measured(ids.b1), measured(ids.b2))
+        await wait_until(lambda: agent.of("ack"))
+        identifier = send(gateway, ids.path, 18e6)
+        await wait_until(lambda: len(agent.of("setpoint")) == 2)
+        assert {m.dispatch_id for m in agent.of("setpoint")} == {identifier}
+        assert {m.setpoint_w for m in agent.of("setpoint")} == {10e6, 8e6}
+        for state, scale in ((S.RECEIVED, None), (S.ACTIVE, 0.5), (S.FOLLOWING, 1.0), (S.COMPLETE, 1.0)):
+            for setpoint in agent.of("setpoint"):
+                says(agent, setpoint, index, state, None if scale is None else setpoint.setpoint_w * scale)
+        await wait_until(
+            lambda: outcomes(gateway, identifier)[-1:] and outcomes(gateway, identifier)[-1].state is S.COMPLETE
+        )
+        got = outcomes(gateway, identifier)
+        assert [each.state for each in got] == [
+            S.SUBMITTED,
+            S.SENT,
+            S.RECEIVED,
+            S.ACTIVE,
+            S.FOLLOWING,
+            S.COMPLETE,
+        ]
+        assert [each.delivered_w for each in got] == [None, None, None, 9e6, 18e6, 18e6]
+        assert {each.shortfall_w for each in got} == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("path", "says_why"), [("feeder/F99", "nothing at path"), ("feeder/F12/site/S1", "can be asked")]
+)
+async def test_what_cannot_be_done_is_refused_under_its_id(up, dial_gateway, outcomes, wait_until, path, says_why):
+    async with dial_gateway(up, SERIES) as gateway:
+        identifier = send(gateway, path, 1e6)
+        await wait_until(lambda: outcomes(gateway, identifier))
+        (got,) = outcomes(gateway, identifier)
+        assert got.state is S.REFUSED
+        assert says_why in got.reason
+
+
+async def test_a_part_that_cannot_be_placed_is_told_with_its_cause(
+    up, ids, dial_gateway, dial_agent, outcomes, wait_until
+):
+    async with dial_gateway(up, SERIES) as gateway, dial_agent(up, ids.b1, (ids.b1,)) as agent:
+        tell(agent, measured(ids.b1))
+        await wait_until(lambda: agent.of("ack"))
+        identifier = send(gateway, ids.path, 70e6)
+        await wait_until(lambda: outcomes(gateway, identifier))
+        got = outcomes(gateway, identifier)[-1]
+        assert got.shortfall_w == pytest.approx(20e6)
+        assert "Jersey battery 2" in got.reason
+
+
+async def test_the_same_command_again_is_answered_and_not_carried_out_again(
+    up, ids, dial_gateway, dial_agent, outcomes, wait_until
+):
+    index = {ids.b1: 0}
+    async with dial_agent(up, ids.b1, (ids.b1,)) as agent:
+        tell(agent, measured(ids.b1))
+        await wait_until(lambda: agent.of("ack"))
+        async with dial_gateway(up, SERIES) as gateway:
+            identifier = send(gateway, ids.path, 5e6)
+            await wait_until(lambda: agent.of("setpoint"))
+            says(agent, agent.of("setpoint")[0], index, S.FOLLOWING, 5e6)
+            await wait_until(lambda: outcomes(gateway) and outcomes(gateway)[-1].state is S.FOLLOWING)
+            before = len(outcomes(gateway))
+            send(gateway, ids.path, 5e6, identifier)
+            await wait_until(lambda: len(outcomes(gateway)) == before + 1)
+            assert outcomes(gateway)[-1].state is S.FOLLOWING
+            assert len(agent.of("setpoint")) == 1
+
+
+async def test_a_gateway_that_comes_back_is_told_what_became_of_its_commands(
+    up, ids, dial_gateway, dial_agent, outcomes, wait_until
+):
+    async with dial_agent(up, ids.b1, (ids.b1,)) as agent:
+        tell(agent, measured(ids.b1))
+        await wait_until(lambda: agent.of("ack"))
+        async with dial_gateway(up, SERIES) as gateway:
+            identifier = send(gateway, ids.path, 5e6)
+            await wait_until(lambda: agent.of("setpoint"))
+        says(agent, agent.of("setpoint")[0], {ids.b1: 0}, S.REFUSED, reason="locked")
+        async with dial_gateway(up, SERIES) as gateway:
+            await wait_until(lambda: outcomes(gateway, identifier))
+            await wait_until(lambda: outcomes(gateway, identifier)[-1].state is S.REFUSED)
+            assert "locked" in outcomes(gateway, identifier)[-1].reason
+
+
+async def test_a_release_gives_back_and_completes_when_the_assets_follow(
+    up, ids, dial_gateway, dial_agent, outcomes, wait_until
+):
+    index = {ids.b1: 0}
+    async with dial_gateway(up, SERIES) as gateway, dial_agent(up, ids.b1, (ids.b1,)) as agent:
+        tell(agent, measured(ids.b1))
+        await wait_until(lambda: agent.of("ack"))
+        send(gateway, ids.path, 5e6, hold_s=0)
+        await wait_until(lambda: agent.of("setpoint"))
+        identifier = send(gateway, ids.path)
+        await wait_until(lambda: len(agent.of("setpoint")) == 2)
+        released = agent.of("setpoint")[1]
+        assert not released.HasField("setpoint_w")
+        assert released.reversion_w == 0.0
+        says(agent, released, index, S.FOLLOWING, 0.0)
+        await wait_until(lambda: outcomes(gateway, identifier)[-1].state is S.COMPLETE)
+
+
+async def test_nonsense_ends_the_stream(up, dial_gateway, wait_until):
+    from wire.v1.boundary_link_pb2 import Command
+
+    for message in (
+        GatewayMessage(),
+        GatewayMessage(command=Command(id="x" * 200, path="", mode="target", target_w=1.0)),
+        GatewayMessage(command=Command(id="a", path="", mode="target", target_w=float("nan"))),
+        GatewayMessage(hello={"nonce": b"n" * 16}),
+    ):
+        async with dial_gateway(up, SERIES) as peer:
+            peer.session.outgoing.put(message)
+            await wait_until(lambda peer=peer: peer.ended)
+        assert peer.ended.why is Why.REFUSED
+
+
+async def test_times_never_go_back_when_the_wall_clock_does(home, run_headend, dial_gateway, opened, wait_until):
+    offset_ms = 0
+
+    def clock() -> Now:
+        now = host_now()
+        return Now(now.utc_ms + offset_ms, now.mono_ms)
+
+    async with run_headend(home, clock) as up, dial_gateway(up, SERIES) as peer:
+        await wait_until(lambda: len(peer.heard) >= 2)
+        offset_ms = -3_600_000
+        seen = len(peer.heard)
+        await wait_until(lambda: len(peer.heard) >= seen + 3)
+        got = opened(peer)
+    times = [row.time_ms for each in got for row in readings(each.points, SERIES)[:1]]
+    assert times == sorted(set(times))
+    assert all(row.time_ms <= each.made_ms for each in got for row in readings(each.points, SERIES))
+    made = [each.made_ms for each in got]
+    assert made == sorted(made)
+
+
+async def test_many_commands_at_once_each_get_their_own_answer(up, dial_gateway, outcomes, wait_until):
+    async with dial_gateway(up, SERIES) as gateway:
+        sent = [send(gateway, "feeder/F99", 1e6) for _ in range(50)]
+        await wait_until(lambda: len(outcomes(gateway)) == 50)
+        assert [each.id for each in outcomes(gateway)] == sent
+        await asyncio.sleep(0)
