@@ -19,6 +19,7 @@ from dermscore.points import (
     Mode,
     OnIsolate,
     OnMasterLoss,
+    PointKind,
     PointRow,
     PointType,
     Quantity,
@@ -87,7 +88,16 @@ class Contract:
     @cached_property
     def points_of(self) -> Mapping[Series, tuple[PointRow, ...]]:
         """The points that show a series: more than one where several outstations show the same."""
-        return {each: tuple(row for row in self.published if row.series == each) for each in self.series}
+        found: dict[Series, list[PointRow]] = {each: [] for each in self.series}
+        for row in self.published:
+            assert row.series is not None
+            found[row.series].append(row)
+        return {series: tuple(rows) for series, rows in found.items()}
+
+    @cached_property
+    def of_the_gateway(self) -> tuple[PointRow, ...]:
+        """The points that say how the gateway itself does."""
+        return tuple(row for row in self.points if row.kind is PointKind.GATEWAY)
 
     @cached_property
     def point(self) -> Mapping[str, PointRow]:

@@ -111,7 +111,7 @@ class Door:
             signed, self._trusted, self._contract, self._state, self._now(), outstanding=self.outstanding
         )
         self._state = admission.state
-        self._show_worse(admission.at_once, "" if admission.refusal is None else admission.refusal.rule)
+        self._show_worse(admission.at_once, _rule(admission))
         for alarm in admission.alarms:
             log.warning("alarm", what=alarm, session=self.session)
         if admission.refusal is not None:
@@ -193,3 +193,10 @@ class Door:
         if updates:
             self._image.show(updates)
             self._recorder.note(records.worsened(updates, rule, self.session, self._contract.digest))
+
+
+def _rule(admission: Admission) -> str:
+    """By which rule something was shown at once."""
+    if admission.refusal is not None:
+        return admission.refusal.rule
+    return "" if admission.record is None else admission.record.rule

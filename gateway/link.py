@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -24,6 +25,7 @@ CAP_S: Final = 5.0
 """The longest wait before another try: a headend has few gateways, and SCADA is waiting behind each."""
 
 NONCE_BYTES: Final = 16
+SAY_AGAIN_S: Final = 60.0
 
 log = logs.get(__name__)
 
@@ -48,6 +50,7 @@ class Link:
         self._status = status
         self._rng = rng
         self._session: Session[SignedPublication, GatewayMessage, GatewayMessage] | None = None
+        self._said = ("", 0.0)
         self._blocked = asyncio.Event()
         self._free = asyncio.Event()
         self._free.set()
@@ -126,5 +129,9 @@ class Link:
         return GatewayMessage(heartbeat=GatewayHeartbeat(number=number))
 
     def _note(self, ended: Ended, wait_s: float) -> None:
+        now_s = time.monotonic()
+        if str(ended) == self._said[0] and now_s - self._said[1] < SAY_AGAIN_S:
+            return
+        self._said = (str(ended), now_s)
         say = log.error if ended.why is Why.REFUSED else log.warning
         say("the link to the headend is down", headend=self._address, why=str(ended), next_try_s=round(wait_s, 1))

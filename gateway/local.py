@@ -37,7 +37,7 @@ def health_points(contract: Contract, health: Health, now: Now) -> list[Update]:
         Quantity.REHEARSAL: int(not contract.live),
         Quantity.HEARTBEAT: health.beats,
     }
-    rows = [row for row in contract.points if row.quantity in says]
+    rows = contract.of_the_gateway
     return [Update(row.name, _wrapped(row, says[row.quantity]), GOOD, now.utc_ms) for row in rows]
 
 
