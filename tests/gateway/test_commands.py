@@ -1,0 +1,217 @@
+"""What a master is answered, check by check, and what becomes of a command that was accepted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dermscore.intent import TERMINAL, IntentState
+from dermscore.points import PointType
+from gateway import commands
+from gateway.commands import REMEMBERED, Commands, Conditions, Denied, Wish, accept, decide, follow, overdue
+from gateway.contract import Contract
+from gateway.faces import ControlRequest, Status
+from tests.gateway.stage import PATH, Clock, contract
+from tests.gateway.stage import commands as rows
+from wire.boundary import BoundaryCommand, BoundaryOutcome
+
+CONTRACT = contract()
+WELL = Conditions(isolated=False, link_up=True, audit_ok=True)
+TARGET = ControlRequest("main", PointType.AO, 0, 250.0, None, 1, "direct", "ems", "main/1", "127.0.0.1:5000")
+RELEASE = replace(TARGET, type=PointType.BO, value=None, code="LATCH_ON")
+
+
+def with_rows(**changes: Any) -> Contract:
+    """The contract with its target command changed."""
+    target, release = rows()
+    return contract(command_rows=[{**target, **changes}, release])
+
+
+def ask(
+    request: ControlRequest = TARGET,
+    *,
+    known: Commands | None = None,
+    conditions: Conditions = WELL,
+    of: Contract = CONTRACT,
+    clock: Clock | None = None,
+) -> Wish | Denied:
+    return decide(request, of, known or Commands(), conditions, (clock or Clock()).now)
+
+
+def flown(*requests: ControlRequest, of: Contract = CONTRACT, clock: Clock | None = None) -> Commands:
+    """Commands that were accepted and confirmed, one after the other."""
+    at, known = clock or Clock(), Commands()
+    for number, request in enumerate(requests):
+        wish = ask(request, known=known, of=of, clock=at)
+        assert isinstance(wish, Wish), wish
+        known = accept(known, wish, request, f"cmd-{number}", at.now)
+        known, _ = follow(known, told(f"cmd-{number}", IntentState.ACTIVE))
+    return known
+
+
+def told(identifier: str, state: IntentState, **more: Any) -> BoundaryOutcome:
+    values = {"reason": "", "delivered_w": None, "shortfall_w": None, "time_ms": 0, **more}
+    return BoundaryOutcome(id=identifier, state=state, **values)
+
+
+def test_a_control_within_the_contract_is_a_wish_in_watts() -> None:
+    wish = ask()
+    assert isinstance(wish, Wish)
+    assert (wish.row.name, wish.target_w, wish.energy_wh) == ("target", 250_000.0, 62_500.0)
+    assert commands.order(wish, "id-1") == BoundaryCommand("id-1", PATH, "target", 250_000.0, 0, 1)
+    release = ask(RELEASE)
+    assert isinstance(release, Wish)
+    assert commands.order(release, "id-2") == BoundaryCommand("id-2", PATH, "release", None, 0, 1)
+
+
+def test_a_row_says_how_long_its_setpoint_holds() -> None:
+    wish = ask(of=with_rows(hold=900))
+    assert isinstance(wish, Wish)
+    assert commands.order(wish, "id-1").hold_s == 900
+
+
+ONE_UNDER_WAY = accept(Commands(), Wish(CONTRACT.command["target"], 0.0, 0.0), TARGET, "cmd-0", Clock().now)
+FULL = accept(ONE_UNDER_WAY, Wish(CONTRACT.command["release"], None, 0.0), RELEASE, "cmd-1", Clock().now)
+
+
+@pytest.mark.parametrize(
+    ("given_", "status"),
+    [
+        ({"request": replace(TARGET, index=1)}, Status.NOT_SUPPORTED),
+        ({"request": replace(TARGET, type=PointType.BO, code="LATCH_ON", index=3)}, Status.NOT_SUPPORTED),
+        ({"request": replace(TARGET, outstation="other")}, Status.NOT_SUPPORTED),
+        ({"request": replace(TARGET, master="viewer")}, Status.NOT_AUTHORIZED),
+        ({"request": replace(TARGET, master="nobody")}, Status.NOT_AUTHORIZED),
+        ({"conditions": replace(WELL, isolated=True, link_up=False)}, Status.BLOCKED),
+        ({"conditions": replace(WELL, link_up=False)}, Status.DOWNSTREAM_FAIL),
+        ({"of": with_rows(control="sbo")}, Status.NOT_SUPPORTED),
+        ({"of": with_rows(control="direct"), "request": replace(TARGET, how="operate")}, Status.NOT_SUPPORTED),
+        ({"of": with_rows(control="direct"), "request": replace(TARGET, how="select")}, Status.NOT_SUPPORTED),
+        ({"request": replace(RELEASE, code="LATCH_OFF")}, Status.NOT_SUPPORTED),
+        ({"request": replace(RELEASE, code="NUL")}, Status.NOT_SUPPORTED),
+        ({"request": replace(RELEASE, count=2)}, Status.NOT_SUPPORTED),
+        ({"request": replace(TARGET, value=501.0)}, Status.OUT_OF_RANGE),
+        ({"request": replace(TARGET, value=-500.5)}, Status.OUT_OF_RANGE),
+        ({"request": replace(TARGET, value=float("nan"))}, Status.OUT_OF_RANGE),
+        ({"request": replace(TARGET, value=float("inf"))}, Status.OUT_OF_RANGE),
+        ({"request": replace(TARGET, value=None)}, Status.OUT_OF_RANGE),
+        ({"of": with_rows(max_step_w=249_999)}, Status.OUT_OF_RANGE),
+        ({"known": flown(replace(TARGET, value=-400.0)), "request": replace(TARGET, value=201.0)}, Status.OUT_OF_RANGE),
+        ({"known": flown(TARGET), "request": replace(TARGET, master="backup")}, Status.BLOCKED_OTHER_MASTER),
+        ({"known": ONE_UNDER_WAY}, Status.ALREADY_ACTIVE),
+        ({"known": replace(FULL, flights=dict(FULL.flights)), "request": RELEASE}, Status.ALREADY_ACTIVE),
+        ({"of": contract(energy=0.05)}, Status.AUTOMATION_INHIBIT),
+        ({"conditions": replace(WELL, audit_ok=False)}, Status.HARDWARE_ERROR),
+    ],
+)
+def test_what_a_failed_check_answers(given_: dict[str, Any], status: Status) -> None:
+    denied = ask(**given_)
+    assert isinstance(denied, Denied)
+    assert denied.status is status
+    assert denied.rule
+    assert denied.reason
+
+
+def test_more_commands_than_may_be_under_way_are_limited() -> None:
+    third = [*rows(), {**rows()[1], "name": "second release", "index": 1, "status_point": "third state"}]
+    from tests.gateway.stage import point, points
+
+    status = point("third state", "command_state", "state", "command", 9)
+    wide = contract(command_rows=third, point_rows=[*points(), status])
+    denied = ask(replace(RELEASE, index=1), known=FULL, of=wide)
+    assert isinstance(denied, Denied)
+    assert denied.status is Status.PROCESSING_LIMITED
+
+
+def test_the_energy_of_a_quarter_of_an_hour_is_capped_over_all_commands() -> None:
+    clock, capped = Clock(), contract(energy=0.1)  # 100 kWh: 400 kW moved, in all
+    known = flown(replace(TARGET, value=200.0), replace(TARGET, value=0.0), of=capped, clock=clock)
+    assert isinstance(ask(replace(TARGET, value=1.0), known=known, of=capped, clock=clock), Denied)
+    clock.advance(899.0)
+    assert isinstance(ask(replace(TARGET, value=1.0), known=known, of=capped, clock=clock), Denied)
+    clock.advance(1.0)
+    assert isinstance(ask(replace(TARGET, value=1.0), known=known, of=capped, clock=clock), Wish)
+
+
+def test_without_a_cap_any_energy_may_move() -> None:
+    from tests.gateway.stage import files
+
+    given_ = files()
+    given_["boundary.yaml"] = given_["boundary.yaml"].replace(b", energy_mwh_per_15min: 1000.0", b"")
+    assert isinstance(ask(of=Contract.parse(given_, "test")), Wish)
+
+
+def test_a_step_counts_from_the_target_that_still_stands() -> None:
+    known = flown(replace(TARGET, value=400.0))
+    row = CONTRACT.command["target"]
+    assert commands.target_in_force_w(known, row) == 400_000.0
+    known, _ = follow(known, told("cmd-0", IntentState.SUPERSEDED))
+    assert commands.target_in_force_w(known, row) == 0.0
+
+
+@given(value=st.floats(allow_nan=True, allow_infinity=True))
+def test_no_number_gets_through_that_is_outside_the_row(value: float) -> None:
+    answer = ask(replace(TARGET, value=value))
+    if isinstance(answer, Wish):
+        assert answer.target_w is not None
+        assert -500_000 <= answer.target_w <= 500_000
+
+
+# What becomes of a command.
+
+
+def test_a_command_follows_its_reports_and_never_back() -> None:
+    known = accept(Commands(), Wish(CONTRACT.command["target"], 1.0, 0.0), TARGET, "cmd-0", Clock().now)
+    known, flight = follow(known, told("cmd-0", IntentState.ACTIVE, delivered_w=5.0))
+    assert flight is not None
+    assert (flight.state, flight.delivered_w, flight.under_way) == (IntentState.ACTIVE, 5.0, False)
+    again, late = follow(known, told("cmd-0", IntentState.SENT))
+    assert (again, late) == (known, None)
+    again, repeated = follow(known, told("cmd-0", IntentState.ACTIVE, delivered_w=5.0))
+    assert (again, repeated) == (known, None)
+    known, flight = follow(known, told("cmd-0", IntentState.COMPLETE))
+    assert flight is not None
+    assert (flight.over, flight.delivered_w) == (True, 5.0)  # what is not told again still stands
+
+
+def test_the_outcome_of_another_is_nobodys() -> None:
+    assert follow(Commands(), told("cmd-9", IntentState.ACTIVE)) == (Commands(), None)
+
+
+def test_what_nobody_confirms_is_given_up_and_stays_so() -> None:
+    clock = Clock()
+    known = accept(Commands(), Wish(CONTRACT.command["target"], 1.0, 0.0), TARGET, "cmd-0", clock.now)
+    clock.advance(29.999)
+    assert overdue(known, clock.now) == (known, ())
+    clock.advance(0.001)
+    known, (failed,) = overdue(known, clock.now)
+    assert (failed.state, failed.reason) == (IntentState.FAILED, "not confirmed within feedback_timeout_s")
+    assert overdue(known, clock.now) == (known, ())
+    assert follow(known, told("cmd-0", IntentState.FOLLOWING)) == (known, None)
+    assert isinstance(ask(known=known, clock=clock), Wish)
+
+
+def test_only_what_is_over_is_forgotten() -> None:
+    known = Commands()
+    for number in range(REMEMBERED + 20):
+        known = accept(known, Wish(CONTRACT.command["target"], 1.0, 0.0), TARGET, f"cmd-{number}", Clock().now)
+        if number >= 5:
+            known, _ = follow(known, told(f"cmd-{number}", IntentState.COMPLETE))
+    assert len(known.flights) == REMEMBERED
+    assert {f"cmd-{number}" for number in range(5)} <= set(known.flights)
+    assert f"cmd-{REMEMBERED + 19}" in known.flights
+
+
+@given(st.lists(st.sampled_from(list(IntentState))))
+def test_whatever_is_reported_a_command_that_is_over_stays_over(states: list[IntentState]) -> None:
+    known = accept(Commands(), Wish(CONTRACT.command["target"], 1.0, 0.0), TARGET, "cmd-0", Clock().now)
+    over: IntentState | None = None
+    for state in states:
+        known, _ = follow(known, told("cmd-0", state))
+        now = known.flights["cmd-0"].state
+        assert over is None or now is over
+        over = now if now in TERMINAL else over

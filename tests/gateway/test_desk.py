@@ -1,0 +1,219 @@
+"""The desk: what is durable before SUCCESS is said, and what a master hears when it cannot be."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from dermscore.intent import IntentState
+from dermscore.points import COMMAND_STATE_CODES, PointType
+from gateway.commands import Conditions
+from gateway.desk import DURABLE_WITHIN_S, Desk
+from gateway.faces import ControlRequest, FaceEvent, FaceEventKind, Status
+from gateway.image import Image
+from gateway.outbox import Outbox, Row, read
+from gateway.recorder import Recorder
+from tests.gateway.lying_trail import LyingTrail
+from tests.gateway.stage import Clock, contract
+from tests.gateway.stand_in import eventually
+from tests.gateway.test_door import Screen
+from wire.boundary import BoundaryCommand, BoundaryOutcome
+
+CONTRACT = contract()
+TARGET = ControlRequest("main", PointType.AO, 0, 250.0, None, 1, "direct", "ems", "main/1", "127.0.0.1:5000")
+
+
+@dataclass
+class Bench:
+    path: Path
+    outbox: Outbox
+    trail: LyingTrail = field(default_factory=LyingTrail)
+    clock: Clock = field(default_factory=Clock)
+    link_up: bool = True
+    stream: bool = True
+    sent: list[BoundaryCommand] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.recorder = Recorder(self.trail.submit, self.trail.health, self.clock)
+        self.desk = Desk(CONTRACT, self.outbox, self.recorder, self.conditions, self.send, self.clock)
+        self.image = Image(CONTRACT, {"main": Screen()})  # type: ignore[dict-item]
+        self.desk.begin(self.image, self.outbox.recover(self.clock.now.utc_ms).result())
+
+    def conditions(self) -> Conditions:
+        return Conditions(False, self.link_up, self.recorder.ok)
+
+    def send(self, wish: BoundaryCommand) -> bool:
+        # whatever the stream sees is durable already
+        assert read(self.path)[0].state == "submitted"
+        assert self.trail.kinds()[-1] == "command.in"
+        if self.stream:
+            self.sent.append(wish)
+        return self.stream
+
+    def operate(self, request: ControlRequest = TARGET) -> Status:
+        (status,) = self.desk.operate([request])
+        return status
+
+    def state(self, name: str = "target state") -> str:
+        code = self.image.shown[name].raw
+        return next(word for word, number in COMMAND_STATE_CODES.items() if number == code)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    Outbox.init(tmp_path / "outbox.db")
+    outbox = Outbox.open(tmp_path / "outbox.db")
+    yield Bench(tmp_path / "outbox.db", outbox)
+    outbox.close()
+
+
+async def test_success_means_row_record_and_sent_under_one_id(bench: Bench) -> None:
+    assert bench.operate() is Status.SUCCESS
+    (sent,) = bench.sent
+    (entry,) = bench.trail.of("command.in")
+    assert entry.body is not None
+    assert entry.body.columns["id"] == [sent.id] == [read(bench.path)[0].id]
+    assert (entry.session, entry.peer, entry.dir) == ("main/1", "127.0.0.1:5000", "in")
+    assert bench.state() == "submitted"
+    assert bench.image.shown["target"].raw == 250
+    assert sent.id in bench.desk
+
+
+async def test_a_select_executes_nothing(bench: Bench) -> None:
+    assert bench.desk.select([replace(TARGET, how="select")]) == [Status.SUCCESS]
+    assert (bench.sent, bench.trail.entries, read(bench.path)) == ([], [], [])
+
+
+async def test_each_of_several_is_answered_for_itself(bench: Bench) -> None:
+    assert bench.desk.operate([replace(TARGET, index=9), TARGET]) == [Status.NOT_SUPPORTED, Status.SUCCESS]
+
+
+async def test_a_refusal_is_recorded_and_repetitions_are_counted(bench: Bench) -> None:
+    bench.link_up = False
+    for _ in range(20):
+        assert bench.operate() is Status.DOWNSTREAM_FAIL
+    (denied,) = bench.trail.of("denied")
+    assert (denied.peer, denied.rule, denied.decision) == ("127.0.0.1", "link-down", "DOWNSTREAM_FAIL")
+    assert read(bench.path) == []
+
+
+async def test_a_slow_trail_is_waited_for_half_a_second_then_the_command_is_withdrawn(bench: Bench) -> None:
+    bench.trail.mood = "slow"
+    began = time.monotonic()
+    assert bench.operate() is Status.HARDWARE_ERROR
+    assert time.monotonic() - began < DURABLE_WITHIN_S + 0.5
+    assert bench.sent == []
+    bench.trail.catch_up()
+    assert "command.withdrawn" in bench.trail.kinds()
+    await eventually(lambda: read(bench.path)[0].state == "withdrawn")
+    assert bench.state() == "idle"
+
+
+async def test_a_full_trail_refuses(bench: Bench) -> None:
+    bench.trail.mood = "full"
+    assert bench.operate() is Status.HARDWARE_ERROR
+    assert read(bench.path) == []
+
+
+class BrokenOutbox:
+    """An outbox whose disk is full, or does not answer."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self._error = error
+
+    def add(self, row: Row) -> Future[None]:
+        future: Future[None] = Future()
+        if self._error is not None:
+            future.set_exception(self._error)
+        return future
+
+    def change(self, *_: object) -> Future[None]:
+        return self.add(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("database or disk is full"), None])
+async def test_an_outbox_that_takes_nothing_refuses(bench: Bench, error: Exception | None) -> None:
+    bench.desk._outbox = BrokenOutbox(error)  # type: ignore[assignment]
+    assert bench.operate() is Status.HARDWARE_ERROR
+    assert bench.sent == []
+    assert "command.in" not in bench.trail.kinds()
+    assert "command.withdrawn" in bench.trail.kinds()
+
+
+async def test_a_stream_that_goes_away_at_the_last_moment_is_told_truthfully(bench: Bench) -> None:
+    bench.stream = False
+    assert bench.operate() is Status.DOWNSTREAM_FAIL
+    assert bench.state() == "failed"
+    assert bench.trail.kinds()[-1] == "command.ended"
+    bench.stream = True
+    assert bench.operate() is Status.SUCCESS
+
+
+async def test_outcomes_move_the_status_points(bench: Bench) -> None:
+    bench.operate()
+    identifier = bench.sent[0].id
+    bench.desk.told(BoundaryOutcome(identifier, IntentState.FOLLOWING, "", 249_600.0, None, 0))
+    assert bench.state() == "following"
+    assert bench.image.shown["feedback"].raw == 250
+    bench.desk.told(BoundaryOutcome(identifier, IntentState.SENT, "late", None, None, 0))
+    assert bench.state() == "following"
+
+
+async def test_what_nobody_confirms_fails_after_its_time(bench: Bench) -> None:
+    bench.operate()
+    bench.clock.advance(30)
+    bench.desk.tick()
+    assert bench.state() == "failed"
+    (ended,) = bench.trail.of("command.ended")
+    assert ended.reason == "not confirmed within feedback_timeout_s"
+
+
+async def test_after_a_crash_unknown_fates_are_told_and_nothing_is_sent_again(bench: Bench) -> None:
+    bench.operate()
+    bench.outbox.add(Row("never-recorded", "release", None, "ems", 0, "new")).result()
+    again = Bench(bench.path, bench.outbox)
+    assert again.sent == []
+    assert again.state() == "failed"
+    assert [entry.kind for entry in again.trail.entries] == ["command.withdrawn", "command.ended"]
+    assert bench.sent[0].id in again.desk
+    assert again.operate() is Status.SUCCESS
+
+
+async def test_after_a_restart_a_command_in_force_is_followed_further(bench: Bench) -> None:
+    bench.operate()
+    identifier = bench.sent[0].id
+    bench.desk.told(BoundaryOutcome(identifier, IntentState.ACTIVE, "", 1000.0, None, 0))
+    again = Bench(bench.path, bench.outbox)
+    assert again.state() == "active"
+    assert again.image.shown["target"].raw == 250
+    again.desk.told(BoundaryOutcome(identifier, IntentState.SUPERSEDED, "", None, None, 0))
+    assert again.state() == "superseded"
+
+
+async def test_what_faces_notice_goes_to_the_trail_and_strangers_are_counted(bench: Bench) -> None:
+    event = FaceEvent(FaceEventKind.TIME_OFFSET, "main", "ems", "main/1", "127.0.0.1:5", "time written", -250)
+    bench.desk.note(event)
+    for port in range(100):
+        bench.desk.note(replace(event, kind=FaceEventKind.STRANGER_REFUSED, peer=f"203.0.113.9:{port}"))
+    assert [(entry.kind, entry.reason) for entry in bench.trail.entries] == [
+        ("face", "time written (-250)"),
+        ("denied", "time written"),
+    ]
+    bench.clock.advance(60)
+    bench.recorder.tick()
+    assert bench.trail.of("denied")[-1].n == 99
+
+
+async def test_at_the_end_what_was_being_counted_is_told(bench: Bench) -> None:
+    event = FaceEvent(FaceEventKind.CONTROL_REFUSED, "main", "", "", "127.0.0.1:5", "too many")
+    bench.desk.note(event)
+    bench.desk.note(event)
+    bench.recorder.flush()
+    bench.recorder.flush()
+    assert [entry.n for entry in bench.trail.of("denied")] == [1, 1]

@@ -1,0 +1,133 @@
+"""The outbox: what a crash leaves behind, at any moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dermscore.errors import BadInput, NotSetUp
+from dermscore.intent import IntentState
+from gateway.outbox import NEW, UNKNOWN_FATE, WITHDRAWN, Outbox, Row, is_over, read
+
+ROW = Row("cmd-0", "target", 250_000.0, "ems", 1000, NEW)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    Outbox.init(tmp_path / "outbox.db")
+    return tmp_path / "outbox.db"
+
+
+@pytest.fixture
+def outbox(path: Path) -> Iterator[Outbox]:
+    opened = Outbox.open(path)
+    yield opened
+    opened.close()
+
+
+def test_init_overwrites_nothing(path: Path) -> None:
+    with pytest.raises(FileExistsError):
+        Outbox.init(path)
+
+
+def test_a_missing_outbox_names_the_command_that_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(NotSetUp, match="derms gateway init"):
+        Outbox.open(tmp_path / "none.db")
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, but long enough to look at" * 10, b""])
+def test_what_is_no_outbox_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "odd.db").write_bytes(content)
+    with pytest.raises(BadInput, match="is not an outbox"):
+        Outbox.open(tmp_path / "odd.db")
+
+
+def test_a_row_without_a_record_is_dropped_at_start(outbox: Outbox, path: Path) -> None:
+    outbox.add(ROW).result()
+    found = outbox.recover(2000).result()
+    assert [row.id for row in found.dropped] == ["cmd-0"]
+    assert (found.failed, found.newest, read(path)) == ((), (), [])
+
+
+@pytest.mark.parametrize("state", [IntentState.SUBMITTED, IntentState.SENT])
+def test_a_command_of_unknown_fate_is_failed_at_start(outbox: Outbox, path: Path, state: IntentState) -> None:
+    outbox.add(ROW).result()
+    outbox.change("cmd-0", state.value, "", 1500).result()
+    found = outbox.recover(2000).result()
+    assert [row.id for row in found.failed] == ["cmd-0"]
+    (row,) = found.newest
+    assert (row.state, row.reason, is_over(row)) == (IntentState.FAILED.value, UNKNOWN_FATE, True)
+    assert read(path) == [row]
+    assert outbox.recover(3000).result().failed == ()
+
+
+@pytest.mark.parametrize("state", [IntentState.RECEIVED, IntentState.ACTIVE, IntentState.FOLLOWING])
+def test_a_command_that_somebody_confirmed_goes_on(outbox: Outbox, state: IntentState) -> None:
+    outbox.add(ROW).result()
+    outbox.change("cmd-0", state.value, "", 1500, 249_000.0).result()
+    (row,) = outbox.recover(2000).result().newest
+    assert (row.state, row.delivered_w, row.target_w, is_over(row)) == (state.value, 249_000.0, 250_000.0, False)
+
+
+def test_the_newest_row_of_each_command_is_found_and_withdrawn_ones_are_not(outbox: Outbox) -> None:
+    for number, (name, state) in enumerate(
+        [("target", "complete"), ("release", "complete"), ("target", "following"), ("target", WITHDRAWN)]
+    ):
+        outbox.add(Row(f"cmd-{number}", name, None, "ems", 1000, NEW)).result()
+        outbox.change(f"cmd-{number}", state, "", 1500).result()
+    assert {row.id for row in outbox.recover(2000).result().newest} == {"cmd-1", "cmd-2"}
+
+
+def test_what_is_not_told_again_stays(outbox: Outbox, path: Path) -> None:
+    outbox.add(ROW).result()
+    outbox.change("cmd-0", "active", "", 1500, 5.0).result()
+    outbox.change("cmd-0", "following", "", 1600).result()
+    assert read(path)[0].delivered_w == 5.0
+
+
+def test_an_id_is_taken_once(outbox: Outbox) -> None:
+    outbox.add(ROW).result()
+    with pytest.raises(sqlite3.IntegrityError):
+        outbox.add(ROW).result()
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from gateway.outbox import NEW, Outbox, Row
+outbox = Outbox.open(Path(sys.argv[1]))
+for number in range(100000):
+    outbox.add(Row(f"cmd-{number}", "target", 1.0, "ems", number, NEW)).result()
+    outbox.change(f"cmd-{number}", "submitted", "", number).result()
+    print(number, flush=True)
+"""
+
+KILLS = 20 if os.environ.get("DERMS_SOAK") == "1" else 3
+
+
+@pytest.mark.parametrize("attempt", range(KILLS))
+def test_what_was_said_to_be_written_is_there_after_a_kill(path: Path, attempt: int) -> None:
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, cwd=root, env={"PYTHONPATH": str(root)}
+    ) as writer:
+        assert writer.stdout is not None
+        said = int(writer.stdout.readline())
+        time.sleep(0.01 * attempt)  # the moment of the kill differs, nothing is waited for
+        writer.send_signal(signal.SIGKILL)
+        said = max([said, *(int(line) for line in writer.stdout if line.endswith(b"\n"))])
+    opened = Outbox.open(path)
+    try:
+        found = opened.recover(0).result()
+        assert {row.id for row in found.failed} >= {f"cmd-{number}" for number in range(said + 1)}
+        assert len(found.dropped) <= 1
+    finally:
+        opened.close()
