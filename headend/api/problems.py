@@ -26,6 +26,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "float_type": "is not a number",
     "int_type": "is not a whole number",
     "string_type": "is not a text",
+    "string_unicode": "is not valid Unicode",
 }
 
 

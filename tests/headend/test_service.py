@@ -153,7 +153,9 @@ def test_a_changed_fleet_stops_the_start_and_update_mends_it(home):
     from headend import setup
 
     text = (home / "assets.yaml").read_text()
-    (home / "assets.yaml").write_text(text.replace("87d2ce68-a7b5-5014-9a03-1931f76ffd77", "00000000-0000-4000-8000-000000000001"))
+    (home / "assets.yaml").write_text(
+        text.replace("87d2ce68-a7b5-5014-9a03-1931f76ffd77", "00000000-0000-4000-8000-000000000001")
+    )
     with pytest.raises(NotSetUp, match=r"has changed since the claims table was made.*--update"):
         prepare(Home.open(home)).close()
     setup.update(home, None)
