@@ -123,11 +123,11 @@ class Contract:
         return frozenset((each.name, master.name) for each in every for master in each.masters if master.control)
 
     def feedback_of(self, command: CommandRow) -> tuple[PointRow, ...]:
-        """The points that show what a target command delivered: kind command, of its path."""
+        """The points that show what a target command delivered: kind command, of its outstation and path."""
         if command.mode is not Mode.TARGET:
             return ()
-        wanted = (Quantity.COMMAND_FEEDBACK, command.path)
-        return tuple(row for row in self.points if (row.quantity, row.path) == wanted)
+        wanted = (Quantity.COMMAND_FEEDBACK, command.outstation, command.path)
+        return tuple(row for row in self.points if (row.quantity, row.outstation, row.path) == wanted)
 
 
 def digest(files: Mapping[str, bytes]) -> str:
