@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import resource
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from wire.identity import TlsFiles
 
 POWER = Series(PATH, PointKind.ALL, Quantity.POWER)
 SOC = Series(PATH, PointKind.BATTERY, Quantity.SOC)
-SUCCESS, NOT_SUPPORTED, ALREADY_ACTIVE, NOT_AUTHORIZED, OUT_OF_RANGE = 0, 4, 5, 9, 12
+SUCCESS, NOT_SUPPORTED, ALREADY_ACTIVE, HARDWARE_ERROR, NOT_AUTHORIZED, OUT_OF_RANGE = 0, 4, 5, 6, 9, 12
 BLOCKED, BLOCKED_OTHER_MASTER, DOWNSTREAM_FAIL = 15, 17, 18
 
 Start = Callable[..., Awaitable[GatewayProcess]]
@@ -115,7 +116,7 @@ async def test_a_lost_headend_is_comm_lost_and_refuses_commands_until_it_is_back
     async with Dnp3pyMaster(running.port) as scada:
         await until(scada, lambda seen: seen["AI", 0].flags == seen["AI", 2].flags == flags.ONLINE)
         headend.values = dict
-        seen = await until(scada, lambda seen: bool(seen["AI", 2].flags & flags.COMM_LOST), within_s=4 + 2)
+        seen = await until(scada, lambda seen: bool(seen["AI", 2].flags & flags.COMM_LOST), within_s=4 + 4)
         assert seen["AI", 2].value == 5000
         assert not seen["AI", 2].flags & flags.ONLINE
         assert seen["AI", 3].flags == flags.ONLINE  # a command's state never ages
@@ -179,6 +180,39 @@ async def test_only_listed_status_goes_up(headend: StandIn, gateway: Start) -> N
     digest = contract(upward="[rehearsal, contract_digest]", port=running.port).digest
     assert headend.status[0] == {"rehearsal": "true", "contract_digest": digest}
     assert await running.stop() == 0
+
+
+async def test_a_full_disk_shows_at_once_keeps_values_out_and_is_told_when_there_is_room(
+    headend: StandIn, gateway: Start
+) -> None:
+    count = 0
+
+    def values() -> dict[Series, float | None]:
+        nonlocal count
+        count = (count + 1) % 900
+        return {POWER: count * 1000.0, SOC: 50.0}
+
+    headend.values = values
+    running = await gateway()
+    assert running.process is not None
+    headers = running.folder / "trail" / "headers" / "00000000.jsonl"
+    async with Dnp3pyMaster(running.port) as scada:
+        await until(scada, lambda seen: seen["AI", 2].flags == flags.ONLINE and seen["BI", 0].value == 1)
+        _, most = resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE)
+        full = (headers.stat().st_size, most)
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, full)  # no file of this process may grow beyond it
+        await until(scada, lambda seen: seen["BI", 0].value == 0, within_s=3)
+        assert await scada.operate("AO", 0, 1, how="direct") == HARDWARE_ERROR
+        seen = await until(scada, lambda seen: bool(seen["AI", 2].flags & flags.COMM_LOST), within_s=4 + 4)
+        assert seen["BI", 1].value == 1  # the link is up all the while
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (most, most))
+        await until(scada, lambda seen: seen["AI", 2].flags == flags.ONLINE and seen["BI", 0].value == 1)
+    assert headend.commands.empty()
+    assert await running.stop() == 0
+    gaps = [read for read in trail.records(running.folder) if read.header.kind == "gap"]
+    missed = dict(zip(gaps[0].columns["kind"], gaps[0].columns["count"], strict=True))
+    assert missed["crossing.out"] > 0
+    assert trail.verified(running.folder).gaps > 0
 
 
 KILLS = 20 if os.environ.get("DERMS_SOAK") == "1" else 3
