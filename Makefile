@@ -1,6 +1,6 @@
 # What a newcomer types. Every target sets itself up: a virtual environment in .venv from the locked requirements, nothing as root.
 #   make demo    the whole system: sites, headend, gateway and an independent SCADA master, until Ctrl-C
-#   make test    every gate and every test, small counts
+#   make test    every gate, and every test at small counts
 #   make soak    the same tests at full counts
 #   make setup   the set-up alone (the only target that needs the network)
 
@@ -13,11 +13,16 @@ SHELL := /bin/bash
 demo: setup
 	@$(BIN)/derms demo $(DEMO)
 
+# Most tests wait for real processes rather than compute, so more of them run at once than there are cores.
+TESTS := -n 4 --dist worksteal
+PURE := tests/dermscore tests/audit tests/gateway/test_crossing.py tests/gateway/test_commands.py
+
 test: gates
-	$(BIN)/pytest $(PYTEST)
+	$(BIN)/pytest $(TESTS) --cov --cov-report=term $(PURE)
+	$(BIN)/pytest $(TESTS) $(PURE:%=--ignore=%) $(PYTEST)
 
 soak: gates
-	DERMS_SOAK=1 $(BIN)/pytest --timeout=3600 $(PYTEST)
+	DERMS_SOAK=1 $(BIN)/pytest -n 2 --timeout=3600 $(PYTEST)
 
 gates: setup
 	$(BIN)/ruff format --check .
