@@ -20,9 +20,9 @@ from gateway.image import Image
 from gateway.outbox import Outbox, Row, read
 from gateway.recorder import Recorder
 from tests.gateway.lying_trail import LyingTrail
+from tests.gateway.screen import Screen
 from tests.gateway.stage import Clock, contract
 from tests.gateway.stand_in import eventually
-from tests.gateway.test_door import Screen
 from wire.boundary import BoundaryCommand, BoundaryOutcome
 
 CONTRACT = contract()
@@ -42,7 +42,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.recorder = Recorder(self.trail.submit, self.trail.health, self.clock)
         self.desk = Desk(CONTRACT, self.outbox, self.recorder, self.conditions, self.send, self.clock)
-        self.image = Image(CONTRACT, {"main": Screen()})  # type: ignore[dict-item]
+        self.image = Image(CONTRACT, {"main": Screen()})
         self.desk.begin(self.image, self.outbox.recover(self.clock.now.utc_ms).result())
 
     def conditions(self) -> Conditions:

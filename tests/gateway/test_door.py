@@ -10,32 +10,16 @@ from dataclasses import dataclass, field
 from dermscore.intent import IntentState
 from dermscore.quality import Cause, Validity
 from gateway.door import MOST_WAITING, Door
-from gateway.faces import FaceHealth, Update
+from gateway.faces import Update
 from gateway.image import Image
 from gateway.recorder import Recorder
 from tests.gateway.lying_trail import LyingTrail
+from tests.gateway.screen import Screen
 from tests.gateway.stage import CALCULATED, NONCE, POWER, SOC, STRANGER, TRUSTED, Clock, Headend, contract
 from tests.gateway.stand_in import eventually
 from wire.boundary import BoundaryOutcome
 
 CONTRACT = contract()
-
-
-@dataclass(eq=False)
-class Screen:
-    """A face that keeps what it was shown."""
-
-    batches: list[list[Update]] = field(default_factory=list)
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    def show(self, batch: list[Update]) -> None:  # type: ignore[override]
-        self.batches.append(list(batch))
-
-    def health(self) -> FaceHealth:
-        return FaceHealth(True, (), 0, 0)
 
 
 @dataclass
@@ -49,7 +33,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(self.trail.submit, self.trail.health, self.clock)
-        self.image = Image(CONTRACT, {"main": self.screen})  # type: ignore[dict-item]
+        self.image = Image(CONTRACT, {"main": self.screen})
         self.door = Door(CONTRACT, TRUSTED, self.image, self.recorder, self.clock)
         self.door.told = self.told.append
         self.door.outstanding = {"cmd-0"}
