@@ -629,7 +629,7 @@ class Crossing(RuleBasedStateMachine):
             assert admission.record is not None
             assert admission.record.body is not None
             columns = admission.record.body.columns
-            self.recorded |= set(zip(*(columns[name] for name in ("point", "raw", "quality", "time_ms")), strict=True))  # type: ignore[arg-type]
+            self.recorded |= set(zip(*(columns[name] for name in ("point", "raw", "quality", "time_ms")), strict=True))
             for update in self.bench.release(admission.candidates):
                 candidate = next(each for each in admission.candidates if each.judged.update == update)
                 self.fresh[update.point] = candidate.fresh_mono_ms
