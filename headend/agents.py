@@ -132,7 +132,8 @@ class AgentDesk:
             deliver,
             lambda detail: session.end(Why.REPLACED, detail),
         )
-        for older in self.live.connect(connection):
+        older = self.live.connect(connection)
+        if older is not None:
             older.end("a newer session of the same agent took its place")
         self.live.heartbeat(served.claim.asset_ids, now.utc_ms)
         session.outgoing.put(

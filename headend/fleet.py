@@ -44,6 +44,8 @@ class LiveFleet:
         self._latest: dict[str, Latest] = {}
         self._heartbeats: dict[str, int] = {}  # asset to when its agent was last heard, UTC ms
         self._connections: dict[str, Connection] = {}  # by asset
+        self._sessions: dict[str, Connection] = {}  # by session id
+        self._of_agent: dict[str, str] = {}  # agent id to its session id
 
     # --- measurements
 
@@ -69,6 +71,11 @@ class LiveFleet:
         """
         return {asset_id: self._honest(latest, now) for asset_id, latest in self._latest.items()}
 
+    def measurement(self, asset_id: str, now: Now) -> Measurement | None:
+        """One asset's, likewise; None where it was never heard."""
+        latest = self._latest.get(asset_id)
+        return None if latest is None else self._honest(latest, now)
+
     def snapshot(self, now: Now) -> Snapshot:
         """What a decision is taken on."""
         return Snapshot(self.fleet, self.measurements(now), frozenset(self._connections))
@@ -81,16 +88,18 @@ class LiveFleet:
 
     # --- sessions
 
-    def connect(self, connection: Connection) -> tuple[Connection, ...]:
-        """A session has begun. Returns the older sessions of the same agent, which it replaces.
+    def connect(self, connection: Connection) -> Connection | None:
+        """A session has begun. Returns the older session of the same agent, which it replaces, if there is one.
 
         The caller has made sure that `rival` finds none.
         """
-        older = {c.session_id: c for c in self._connections.values() if c.agent_id == connection.agent_id}
-        for each in older.values():
-            self.disconnect(each.session_id)
+        older = self._sessions.get(self._of_agent.get(connection.agent_id, ""))
+        if older is not None:
+            self.disconnect(older.session_id)
+        self._sessions[connection.session_id] = connection
+        self._of_agent[connection.agent_id] = connection.session_id
         self._connections |= dict.fromkeys(connection.asset_ids, connection)
-        return tuple(older.values())
+        return older
 
     def rival(self, agent_id: str, asset_ids: Iterable[str]) -> tuple[str, Connection] | None:
         """An asset among these that another identity's live session speaks for, and that session."""
@@ -102,14 +111,21 @@ class LiveFleet:
 
     def disconnect(self, session_id: str) -> None:
         """A session is over. What a newer one has taken over stays its own."""
-        self._connections = {a: c for a, c in self._connections.items() if c.session_id != session_id}
+        over = self._sessions.pop(session_id, None)
+        if over is None:
+            return
+        if self._of_agent.get(over.agent_id) == session_id:
+            del self._of_agent[over.agent_id]
+        for asset_id in over.asset_ids:
+            if self._connections.get(asset_id) is over:
+                del self._connections[asset_id]
 
     def connection(self, asset_id: str) -> Connection | None:
         return self._connections.get(asset_id)
 
     @property
     def agents_connected(self) -> int:
-        return len({connection.session_id for connection in self._connections.values()})
+        return len(self._sessions)
 
     def heartbeat(self, asset_ids: Iterable[str], utc_ms: int) -> None:
         """The agent of these assets was heard."""

@@ -83,12 +83,13 @@ class ApiDesk:
             raise Problem(HTTPStatus.NOT_FOUND, "unknown-site", f"there is no site {site_id!r}")
         return found
 
-    def view(self, asset: Asset, honest: dict[str, Measurement], now: Now) -> AssetOut:
+    def view(self, asset: Asset, honest: Measurement | None, now: Now) -> AssetOut:
+        """`honest` is its last measurement with the quality that its age leaves it."""
         return views.asset(
             asset,
             self.live.fleet,
             self.live.latest(asset.id),
-            honest.get(asset.id),
+            honest,
             self.live.connection(asset.id) is not None,
             now,
         )

@@ -41,12 +41,13 @@ def _fleet(app: FastAPI, desk: ApiDesk) -> None:
         desk.allow(Action.VIEW)
         now = desk.clock()
         honest = desk.live.measurements(now)
-        return [desk.view(asset, honest, now) for asset in desk.live.fleet.assets.values()]
+        return [desk.view(asset, honest.get(asset.id), now) for asset in desk.live.fleet.assets.values()]
 
     @app.get("/assets/{asset_id}")
     async def asset(asset_id: str) -> schemas.AssetOut:
         now = desk.clock()
-        return desk.view(desk.permitted(asset_id), desk.live.measurements(now), now)
+        found = desk.permitted(asset_id)
+        return desk.view(found, desk.live.measurement(found.id, now), now)
 
     @app.get("/sites")
     async def sites() -> list[schemas.SiteOut]:
@@ -58,7 +59,9 @@ def _fleet(app: FastAPI, desk: ApiDesk) -> None:
             site_id: [a for a in fleet.under(s.path) if a.site_id == site_id] for site_id, s in fleet.sites.items()
         }
         return [
-            views.site(site, members[site.id], [desk.view(a, honest, now) for a in members[site.id]], honest, now)
+            views.site(
+                site, members[site.id], [desk.view(a, honest.get(a.id), now) for a in members[site.id]], honest, now
+            )
             for site in fleet.sites.values()
         ]
 
@@ -97,7 +100,7 @@ def _telemetry(app: FastAPI, desk: ApiDesk) -> None:
     async def latest_telemetry(asset_id: str) -> schemas.TelemetryOut:
         """The newest reading, with the quality that its age leaves it; 404 where the asset was never heard."""
         asset = desk.permitted(asset_id)
-        honest = desk.live.measurements(desk.clock()).get(asset.id)
+        honest = desk.live.measurement(asset.id, desk.clock())
         if honest is None:
             raise Problem(
                 HTTPStatus.NOT_FOUND, "never-heard", f"{asset.name} was never heard since the headend started"

@@ -289,15 +289,24 @@ def wait_until() -> Any:
 # --- whole headends, and the peers that dial them
 
 
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, pki: Path) -> Path:
+    """A headend's folder, made once; tests get copies."""
+    folder = tmp_path_factory.mktemp("made") / "headend"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DATABASE_URL", raising=False)
+        setup.init(folder, pki, packaged("assets.yaml"), "sqlite:///history.db")
+    return folder
+
+
 @pytest.fixture
-def home(tmp_path: Path, pki: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A headend's folder as `init` makes it, listening on free ports of the loopback interface."""
     for name in ("ASSETS_PATH", "DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
     for name in ("HEADEND_HTTP_ADDR", "HEADEND_GRPC_ADDR", "HEADEND_BOUNDARY_ADDR"):
         monkeypatch.setenv(name, "127.0.0.1:0")
-    setup.init(tmp_path / "headend", pki, packaged("assets.yaml"), "sqlite:///history.db")
-    return tmp_path / "headend"
+    return Path(shutil.copytree(made, tmp_path / "headend"))
 
 
 @dataclass

@@ -52,8 +52,8 @@ def test_what_is_stale_by_either_clock_never_looks_good(live, ids, clocks, taken
 
 def test_a_newer_session_of_one_agent_replaces_the_older_and_its_end_removes_nothing(live, ids):
     old, new = connection("1", "agent", ids.b1, ids.b2), connection("2", "agent", ids.b1)
-    assert live.connect(old) == ()
-    assert live.connect(new) == (old,)
+    assert live.connect(old) is None
+    assert live.connect(new) is old
     assert live.connection(ids.b2) is None, "what the newer session does not claim is no longer spoken for"
     live.disconnect("1")
     assert live.connection(ids.b1) is new
