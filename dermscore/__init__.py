@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from dermscore.guard import Guard, GuardState
     from dermscore.intent import Intent, IntentState
     from dermscore.model import Asset, Fleet, Kind, Measurement, Node, Now, Site, Snapshot
-    from dermscore.points import CommandRow, PointRow, read_commands, read_points
+    from dermscore.points import CommandRow, PointRow
     from dermscore.policy import Allowed, Denied, Policy, Principal
     from dermscore.policy import load_folder as load_policy
     from dermscore.quality import Cause, Quality, Source, Validity
     from dermscore.quantities import PointKind, Quantity, Series
+    from dermscore.sheets import read_commands, read_points
 
 __all__ = [
     "Aggregate",
@@ -80,7 +81,8 @@ _SOURCES = {
     "dermscore.guard": "Guard GuardState",
     "dermscore.intent": "Intent IntentState",
     "dermscore.model": "Asset Fleet Kind Measurement Node Now Site Snapshot",
-    "dermscore.points": "CommandRow PointRow read_commands read_points",
+    "dermscore.points": "CommandRow PointRow",
+    "dermscore.sheets": "read_commands read_points",
     "dermscore.policy": "Allowed Denied Policy Principal load_policy=load_folder",
     "dermscore.quality": "Cause Quality Source Validity",
     "dermscore.quantities": "PointKind Quantity Series",

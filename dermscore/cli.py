@@ -96,7 +96,7 @@ def _describe_assets(file: Path) -> dict[str, Any]:
 
 
 def _describe_sheets(points_csv: Path, commands_csv: Path | None) -> dict[str, Any]:
-    from dermscore.points import read_commands, read_points
+    from dermscore.sheets import read_commands, read_points
     from dermscore.textfile import read_text
 
     if commands_csv is None:

@@ -12,7 +12,7 @@ docs/reference/points-csv.md and commands-csv.md say what every column means.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
@@ -38,10 +38,6 @@ __all__ = [
     "Scaled",
     "Series",
     "Unit",
-    "read_commands",
-    "read_commands_and_retired",
-    "read_points",
-    "read_points_and_retired",
 ]
 
 INT32: Final = (-(2**31), 2**31 - 1)
@@ -301,45 +297,3 @@ class CommandRow:
     @property
     def _scaling(self) -> Scaling:
         return Scaling(self.unit, self.scale, self.offset, 1, self.low, self.high)
-
-
-def read_points(text: str, where: str) -> tuple[PointRow, ...]:
-    """The live rows of a points.csv, in sheet order. Retired rows are checked too and keep their names and indexes.
-
-    Raises:
-        BadInput: with every problem of the sheet, each as `file:line: column: what`.
-    """
-    return tuple(row for row in read_points_and_retired(text, where) if not row.retired)
-
-
-def read_points_and_retired(text: str, where: str) -> tuple[PointRow, ...]:
-    """Every row of a points.csv, the retired ones too: for reviews of the sheet, never for publishing.
-
-    Raises:
-        BadInput: with every problem of the sheet.
-    """
-    from dermscore.sheets import read_points as read
-
-    return read(text, where)
-
-
-def read_commands(text: str, where: str, points: Iterable[PointRow] | None) -> tuple[CommandRow, ...]:
-    """The live rows of a commands.csv, in sheet order, checked against the live points that go with it.
-
-    With `points` None (they could not be read), everything else is checked.
-
-    Raises:
-        BadInput: with every problem of the sheet and of its links to `points`.
-    """
-    return tuple(row for row in read_commands_and_retired(text, where, points) if not row.retired)
-
-
-def read_commands_and_retired(text: str, where: str, points: Iterable[PointRow] | None) -> tuple[CommandRow, ...]:
-    """Every row of a commands.csv, the retired ones too: for reviews of the sheet, never for operating.
-
-    Raises:
-        BadInput: with every problem of the sheet and of its links to `points`.
-    """
-    from dermscore.sheets import read_commands as read
-
-    return read(text, where, None if points is None else tuple(points))

@@ -109,7 +109,31 @@ _COMMAND_DEFAULTS: Final[Values] = {
 
 
 def read_points(text: str, where: str) -> tuple[PointRow, ...]:
-    """Every row of a points.csv, retired ones included. Raises BadInput with every problem."""
+    """The live rows of a points.csv, in sheet order. Retired rows are checked too and keep their names and indexes.
+
+    Raises:
+        BadInput: with every problem of the sheet, each as `file:line: column: what`.
+    """
+    return tuple(row for row in read_points_and_retired(text, where) if not row.retired)
+
+
+def read_commands(text: str, where: str, points: Iterable[PointRow] | None) -> tuple[CommandRow, ...]:
+    """The live rows of a commands.csv, in sheet order, checked against the live points that go with it.
+
+    With `points` None (they could not be read), everything else is checked.
+
+    Raises:
+        BadInput: with every problem of the sheet and of its links to `points`.
+    """
+    return tuple(row for row in read_commands_and_retired(text, where, points) if not row.retired)
+
+
+def read_points_and_retired(text: str, where: str) -> tuple[PointRow, ...]:
+    """Every row of a points.csv, the retired ones too: for reviews of the sheet, never for publishing.
+
+    Raises:
+        BadInput: with every problem of the sheet.
+    """
     table = csvfile.read(text, where, tuple(POINT_COLUMNS))
     problems = list(table.problems)
     read = [_values(line, POINT_COLUMNS, _POINT_REQUIRED, problems) for line in table.lines]
@@ -120,10 +144,11 @@ def read_points(text: str, where: str) -> tuple[PointRow, ...]:
     return _all_or_none(rows, problems)
 
 
-def read_commands(text: str, where: str, points: Sequence[PointRow] | None) -> tuple[CommandRow, ...]:
-    """Every row of a commands.csv, retired ones included. Raises BadInput with every problem.
+def read_commands_and_retired(text: str, where: str, points: Iterable[PointRow] | None) -> tuple[CommandRow, ...]:
+    """Every row of a commands.csv, the retired ones too: for reviews of the sheet, never for operating.
 
-    With `points` None the links to them are left unchecked.
+    Raises:
+        BadInput: with every problem of the sheet and of its links to `points`; None leaves the links unchecked.
     """
     table = csvfile.read(text, where, tuple(COMMAND_COLUMNS))
     problems = list(table.problems)
@@ -132,7 +157,7 @@ def read_commands(text: str, where: str, points: Sequence[PointRow] | None) -> t
     problems += _duplicates(table.lines, read, ("name",))
     problems += _duplicates(table.lines, read, ("outstation", "type", "index"))
     if points is not None and not problems:  # a link is only known to be missing once every row could be read
-        problems += sheet_rules.of_links([row for row in rows if row and not row.retired], points)
+        problems += sheet_rules.of_links([row for row in rows if row and not row.retired], tuple(points))
     return _all_or_none(rows, problems)
 
 

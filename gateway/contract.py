@@ -14,19 +14,8 @@ from typing import Final, Self, TypeVar
 
 from dermscore import textfile, yamlfile
 from dermscore.errors import BadInput, NotSetUp, Problem
-from dermscore.points import (
-    CommandRow,
-    Mode,
-    OnIsolate,
-    OnMasterLoss,
-    PointKind,
-    PointRow,
-    PointType,
-    Quantity,
-    Series,
-    read_commands,
-    read_points,
-)
+from dermscore.points import CommandRow, Mode, OnIsolate, OnMasterLoss, PointKind, PointRow, PointType, Quantity, Series
+from dermscore.sheets import read_commands, read_points
 from gateway.boundary import Boundary, Outstation
 
 BOUNDARY, COMMANDS, POINTS = FILES = ("boundary.yaml", "commands.csv", "points.csv")

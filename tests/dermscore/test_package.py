@@ -52,7 +52,7 @@ def test_reading_sheets_needs_no_third_party_package() -> None:
     code = """
 import sys
 from pathlib import Path
-from dermscore.points import read_points
+from dermscore.sheets import read_points
 assert read_points(Path("policies/gateway/points.csv").read_text(), "points.csv")
 assert not {"pydantic", "yaml", "numpy", "click"} & set(sys.modules)
 """

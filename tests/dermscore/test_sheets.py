@@ -24,12 +24,15 @@ from dermscore.points import (
     Positive,
     Quantity,
     Unit,
+)
+from dermscore.sheets import (
+    COMMAND_COLUMNS,
+    POINT_COLUMNS,
     read_commands,
     read_commands_and_retired,
     read_points,
     read_points_and_retired,
 )
-from dermscore.sheets import COMMAND_COLUMNS, POINT_COLUMNS
 
 ROOT: Final = Path(__file__).parents[2]
 SHEETS: Final = ROOT / "policies" / "gateway"

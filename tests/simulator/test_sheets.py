@@ -8,7 +8,8 @@ import pytest
 
 from dermscore import assets, yamlfile
 from dermscore.model import Fleet
-from dermscore.points import Mode, read_commands, read_points
+from dermscore.points import Mode
+from dermscore.sheets import read_commands, read_points
 from simulator import sheets
 
 ROOT = Path(__file__).parents[2]
