@@ -50,9 +50,9 @@ def read(folder: Path) -> Running | None:
     """What the headend of `folder` last said, if it runs; None where none does."""
     try:
         said = Running(**json.loads((folder / FILE).read_text(encoding="utf-8")))
+        return None if _free(folder) else said  # a killed one leaves its file, never its lock
     except (OSError, ValueError, TypeError):
         return None
-    return None if _free(folder) else said
 
 
 @contextlib.contextmanager

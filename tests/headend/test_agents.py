@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from daemon.clock import now as host_now
+from daemon.config import packaged
 from dermscore.intent import Intent
 from dermscore.intent import IntentState as S
 from dermscore.model import Measurement
 from dermscore.quality import GOOD
+from headend import setup
 from headend.decision import Ask
 from headend.records import Mode
-from wire.convert import AssetEvent, Report, Severity, event, outcome, telemetry_columns
+from wire import dial
+from wire import pki as authority
+from wire.convert import AssetEvent, Claim, Report, Severity, event, outcome, register, telemetry_columns
 from wire.dial import Why
-from wire.v1.agent_link_pb2 import AgentMessage
+from wire.identity import TlsFiles
+from wire.v1.agent_link_pb2 import AgentMessage, Heartbeat
 
 
 def measured(asset_id: str, power_w: float = 1e6, soc_wh: float | None = 5e7, ahead_ms: int = 0) -> Measurement:
@@ -213,6 +219,28 @@ async def test_nonsense_ends_the_stream(up, ids, dial_agent, wait_until):
             peer.session.outgoing.put(message)
             await wait_until(lambda peer=peer: peer.ended)
         assert peer.ended.why is Why.REFUSED
+
+
+async def test_a_stream_ends_with_its_certificate(tmp_path, fleet, ids, monkeypatch, run_headend, wait_until):
+    for name in ("HEADEND_HTTP_ADDR", "HEADEND_GRPC_ADDR", "HEADEND_BOUNDARY_ADDR"):
+        monkeypatch.setenv(name, "127.0.0.1:0")
+    short = tmp_path / "pki"
+    authority.init(short, [ids.b1], days=1, now=datetime.now(UTC) - timedelta(days=1) + timedelta(seconds=6))
+    setup.init(tmp_path / "h", short, packaged("assets.yaml"), "none")
+    async with run_headend(tmp_path / "h") as up:
+        first = AgentMessage(register=register(Claim((ids.b1,), "test", {})))
+        beat = lambda n: AgentMessage(heartbeat=Heartbeat(number=n, sent_ms=host_now().utc_ms))  # noqa: E731
+        async with dial.channel(up.at.agent_link, TlsFiles.agent(short, ids.b1)) as channel:
+            session = dial.Session(dial.open_stream(channel, dial.AGENT_LINK), beat=beat, beat_s=0.5)
+            session.outgoing.put(first)
+            heard = []
+
+            async def hear(message):
+                heard.append(message.WhichOneof("body"))
+
+            ended = await session.run(hear)
+        assert "registered" in heard
+        assert ended.why is Why.EXPIRED
 
 
 async def test_sessions_and_events_are_history(up, ids, dial_agent, wait_until):
