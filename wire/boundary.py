@@ -16,6 +16,7 @@ from wire.v1 import boundary_link_pb2 as pb
 
 _VALUE, _OLDEST = 1, 2  # the bits of PointBatch.present
 _UINT32 = 1 << 32
+_UINT64 = 1 << 64
 _NONCE_BYTES = 16
 _MODES = ("target", "release")
 
@@ -179,6 +180,8 @@ class BoundaryCommand:
     """SCADA's wish as it crosses. `mode` is `target` (with `target_w`, injection positive) or `release` (without).
 
     `hold_s` 0 holds until changed, within the headend's policy maximum. `id` names the command on both sides for ever.
+    `heard_seq` is the newest publication that the gateway had taken when it sent this, 0 before the first: what came to
+    the headend long after it had made that publication waited somewhere, and is not obeyed.
     """
 
     id: str
@@ -187,6 +190,7 @@ class BoundaryCommand:
     target_w: float | None
     hold_s: int
     primacy: int
+    heard_seq: int = 0
 
 
 def command(wish: BoundaryCommand) -> pb.Command:
@@ -195,6 +199,8 @@ def command(wish: BoundaryCommand) -> pb.Command:
     for name in ("hold_s", "primacy"):
         if not 0 <= getattr(wish, name) < _UINT32:
             checks.wrong(name, f"is {getattr(wish, name)}, outside 0..2^32-1")
+    if not 0 <= wish.heard_seq < _UINT64:
+        checks.wrong("heard_seq", f"is {wish.heard_seq}, outside 0..2^64-1")
     checks.settle()
     message = pb.Command(
         id=wish.id,
@@ -203,6 +209,7 @@ def command(wish: BoundaryCommand) -> pb.Command:
         target_w=wish.target_w,
         hold_s=wish.hold_s,
         primacy=wish.primacy,
+        heard_seq=wish.heard_seq,
     )
     _check_command(checks, message)
     return message
@@ -218,6 +225,7 @@ def boundary_command(message: pb.Command) -> BoundaryCommand:
         target_w=message.target_w if message.HasField("target_w") else None,
         hold_s=message.hold_s,
         primacy=message.primacy,
+        heard_seq=message.heard_seq,
     )
 
 
@@ -234,7 +242,10 @@ def _check_command(checks: Checks, message: pb.Command) -> None:
 
 @dataclass(frozen=True, slots=True)
 class BoundaryOutcome:
-    """What became of a command. `delivered_w` and `shortfall_w` are None while they are not known."""
+    """What became of a command. `delivered_w` and `shortfall_w` are None while they are not known.
+
+    `quality` is that of `delivered_w`, rolled up over what was measured; None where nothing vouches for it.
+    """
 
     id: str
     state: IntentState
@@ -242,6 +253,7 @@ class BoundaryOutcome:
     delivered_w: float | None
     shortfall_w: float | None
     time_ms: int
+    quality: Quality | None = None
 
 
 def command_outcome(outcome: BoundaryOutcome) -> pb.CommandOutcome:
@@ -256,6 +268,7 @@ def command_outcome(outcome: BoundaryOutcome) -> pb.CommandOutcome:
         delivered_w=outcome.delivered_w,
         shortfall_w=outcome.shortfall_w,
         time_ms=outcome.time_ms,
+        quality=None if outcome.quality is None else outcome.quality.bits,
     )
     _check_command_outcome(checks, message)
     return message
@@ -266,6 +279,7 @@ def boundary_outcome(message: pb.CommandOutcome) -> BoundaryOutcome:
     checks = Checks("CommandOutcome")
     if message.state not in list(IntentState):
         checks.wrong("state", f"is {message.state[:40]!r}, which is not a state of an intent")
+    qualities = checks.qualities("quality", [message.quality])
     _check_command_outcome(checks, message)
     return BoundaryOutcome(
         id=message.id,
@@ -274,6 +288,7 @@ def boundary_outcome(message: pb.CommandOutcome) -> BoundaryOutcome:
         delivered_w=message.delivered_w if message.HasField("delivered_w") else None,
         shortfall_w=message.shortfall_w if message.HasField("shortfall_w") else None,
         time_ms=message.time_ms,
+        quality=qualities[message.quality] if message.HasField("quality") else None,
     )
 
 

@@ -81,6 +81,7 @@ def test_what_is_wanted_comes_back_as_it_went(series: list[Series], nonce: bytes
         target_w=finite,
         hold_s=st.integers(0, 2**32 - 1),
         primacy=st.integers(0, 2**32 - 1),
+        heard_seq=st.integers(0, 2**64 - 1),
     )
 )
 def test_a_command_comes_back_as_it_went(command: BoundaryCommand) -> None:
@@ -97,6 +98,7 @@ def test_a_command_comes_back_as_it_went(command: BoundaryCommand) -> None:
         delivered_w=st.none() | finite,
         shortfall_w=st.none() | finite,
         time_ms=times,
+        quality=st.none() | st.integers(0, 4095).map(Quality.from_bits),
     )
 )
 def test_an_outcome_comes_back_as_it_went(outcome: BoundaryOutcome) -> None:
@@ -117,6 +119,25 @@ def test_absent_is_not_zero_in_a_reading(value: float | None, oldest: int | None
 def test_absent_is_not_zero_in_an_outcome(delivered: float | None, shortfall: float | None) -> None:
     sent = replace(OUTCOME, delivered_w=delivered, shortfall_w=shortfall)
     assert convert.boundary_outcome(over_the_wire(convert.command_outcome(sent))) == sent
+
+
+def test_no_quality_is_not_a_good_one() -> None:
+    for quality in (None, GOOD):
+        sent = replace(OUTCOME, quality=quality)
+        assert convert.boundary_outcome(over_the_wire(convert.command_outcome(sent))) == sent
+
+
+def test_unknown_quality_bits_of_an_outcome_are_refused() -> None:
+    message = convert.command_outcome(OUTCOME)
+    message.quality = 4096
+    with pytest.raises(BadInput, match="quality"):
+        convert.boundary_outcome(message)
+
+
+@pytest.mark.parametrize("heard", [-1, 2**64])
+def test_a_publication_number_out_of_range_is_refused(heard: int) -> None:
+    with pytest.raises(BadInput, match="heard_seq"):
+        convert.command(replace(COMMAND, heard_seq=heard))
 
 
 def test_a_target_of_zero_is_not_a_release() -> None:

@@ -66,20 +66,22 @@ class GatewayStatus(_message.Message):
     def __init__(self, fields: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Command(_message.Message):
-    __slots__ = ("id", "path", "mode", "target_w", "hold_s", "primacy")
+    __slots__ = ("id", "path", "mode", "target_w", "hold_s", "primacy", "heard_seq")
     ID_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     TARGET_W_FIELD_NUMBER: _ClassVar[int]
     HOLD_S_FIELD_NUMBER: _ClassVar[int]
     PRIMACY_FIELD_NUMBER: _ClassVar[int]
+    HEARD_SEQ_FIELD_NUMBER: _ClassVar[int]
     id: str
     path: str
     mode: str
     target_w: float
     hold_s: int
     primacy: int
-    def __init__(self, id: _Optional[str] = ..., path: _Optional[str] = ..., mode: _Optional[str] = ..., target_w: _Optional[float] = ..., hold_s: _Optional[int] = ..., primacy: _Optional[int] = ...) -> None: ...
+    heard_seq: int
+    def __init__(self, id: _Optional[str] = ..., path: _Optional[str] = ..., mode: _Optional[str] = ..., target_w: _Optional[float] = ..., hold_s: _Optional[int] = ..., primacy: _Optional[int] = ..., heard_seq: _Optional[int] = ...) -> None: ...
 
 class SignedPublication(_message.Message):
     __slots__ = ("publication", "signature", "key_id")
@@ -136,17 +138,19 @@ class PointBatch(_message.Message):
     def __init__(self, ref: _Optional[_Iterable[int]] = ..., value: _Optional[_Iterable[float]] = ..., time_ms: _Optional[_Iterable[int]] = ..., quality: _Optional[_Iterable[int]] = ..., configured: _Optional[_Iterable[int]] = ..., reporting: _Optional[_Iterable[int]] = ..., coverage_pct: _Optional[_Iterable[float]] = ..., oldest_age_ms: _Optional[_Iterable[int]] = ..., present: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class CommandOutcome(_message.Message):
-    __slots__ = ("id", "state", "reason", "delivered_w", "shortfall_w", "time_ms")
+    __slots__ = ("id", "state", "reason", "delivered_w", "shortfall_w", "time_ms", "quality")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     DELIVERED_W_FIELD_NUMBER: _ClassVar[int]
     SHORTFALL_W_FIELD_NUMBER: _ClassVar[int]
     TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: str
     reason: str
     delivered_w: float
     shortfall_w: float
     time_ms: int
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., delivered_w: _Optional[float] = ..., shortfall_w: _Optional[float] = ..., time_ms: _Optional[int] = ...) -> None: ...
+    quality: int
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., delivered_w: _Optional[float] = ..., shortfall_w: _Optional[float] = ..., time_ms: _Optional[int] = ..., quality: _Optional[int] = ...) -> None: ...
