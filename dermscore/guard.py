@@ -167,8 +167,9 @@ class Guard:
         An intent of another asset changes nothing, nor does one whose revision is not above the newest seen of its
         epoch. A new epoch (the store was made anew) supersedes whatever is held, and the epoch left never comes back. A
         newer intent that has ended before it came is not obeyed, but what it superseded is over too: both have ended,
-        so the asset goes to the reversion value. A newer intent that cannot be obeyed is refused and changes nothing
-        but the revision.
+        so the asset goes to the reversion value. So it is with a newer intent that cannot be obeyed: the headend ended
+        the older one when it stored this one, so to obey it further would be to obey nobody. The way back is then to
+        the asset's own reversion value, for nothing that a refused intent says is believed.
         """
         dropped = self._out_of_order(intent)
         if dropped is not None:
@@ -177,7 +178,7 @@ class Guard:
         superseded = self.held
         refusal = seen._refusal(intent)
         if refusal is not None:
-            return seen, Dropped(f"refused: {refusal}", IntentState.REFUSED, superseded if seen.held is None else None)
+            return seen._let_fall(superseded), Dropped(f"refused: {refusal}", IntentState.REFUSED, superseded)
         left_ms = min(intent.expires_ms - now.utc_ms - clock_offset_ms, intent.expires_ms - intent.issued_ms)
         if left_ms <= 0:
             ended = replace(seen, held=None, reversion_w=seen._resolve(intent.reversion_w))
@@ -277,6 +278,10 @@ class Guard:
     def _resolve(self, w: float | None) -> float | None:
         """What "of itself" means for this asset: storage would keep its last setpoint for ever, so it is told 0 W."""
         return self.asset.reversion_w if w is None else w
+
+    def _let_fall(self, superseded: Intent | None) -> Self:
+        """What was held is over. A way back that is under way goes on as it is: no refusal may prolong or turn it."""
+        return self if superseded is None else replace(self, held=None, reversion_w=self.asset.reversion_w)
 
     def _let_go(self) -> Self:
         return replace(self, held=None, reversion_w=self.asset.reversion_w, returning_since_ms=None)

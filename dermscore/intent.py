@@ -44,7 +44,7 @@ class IntentState(StrEnum):
     FOLLOWING = "following"  # the measured power is what was asked for
     COMPLETE = "complete"  # it ended after its power was seen to follow
     EXPIRED = "expired"  # it ended, and its power was never seen to follow
-    REFUSED = "refused"  # the edge would not take it; nothing changed
+    REFUSED = "refused"  # the edge would not take it; what it superseded is over
     FAILED = "failed"  # it was taken and then given up
     CANCELLED = "cancelled"  # whoever asked for it took it back
     SUPERSEDED = "superseded"  # another intent took its place

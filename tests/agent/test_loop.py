@@ -220,6 +220,19 @@ async def test_what_is_not_a_number_is_refused() -> None:
     assert bench.liar.setpoint_w == 0
 
 
+async def test_what_a_refused_intent_superseded_is_over_and_said_to_be() -> None:
+    bench = Bench().linked()
+    await bench.ticks()
+    bench.loop.receive(intent(10e6, revision=1), 0)
+    await bench.ticks(3)
+    bench.loop.receive(intent(999e6, revision=2), 0)
+    said = [(what.revision, what.state.value) for what in bench.heard.said if isinstance(what, Report)]
+    assert said[-2:] == [(1, "superseded"), (2, "refused")]
+    await bench.ticks(100)  # the stagger, then the ramp
+    assert bench.liar.setpoint_w == 0
+    assert bench.heard.states[-1] == "refused"
+
+
 async def test_the_setpoint_is_rewritten_within_a_third_of_the_dead_man() -> None:
     bench = Bench().linked()
     await bench.ticks()

@@ -186,8 +186,41 @@ def test_what_cannot_be_obeyed_is_refused_not_clamped(wanted: Intent, what: str)
     assert isinstance(verdict, Dropped)
     assert what in verdict.reason
     assert verdict.outcome is IntentState.REFUSED
-    assert verdict.superseded is None
-    assert guard == replace(before, revision=2)
+    assert verdict.superseded == intent(1, 5e6)
+    assert guard == replace(before, revision=2, held=None)
+
+
+def test_what_a_refused_intent_superseded_ends_by_the_way_back_to_the_assets_own_reversion() -> None:
+    guard, _ = run(took(guarded(), intent(1, 20e6, reversion_w=10e6)), seen(20e6), 0, 1_000)
+    guard, verdict = guard.receive(intent(2, 99e6, reversion_w=15e6), at(1_000), 0)
+    assert isinstance(verdict, Dropped)
+    assert (verdict.outcome, verdict.superseded) == (IntentState.REFUSED, intent(1, 20e6, reversion_w=10e6))
+    assert guard.state() is GuardState.FOLLOW
+    _, written = run(guard, seen(20e6), 2_000, 3_000, 4_000, 5_000, 6_000, 7_000, 8_000, 9_000)
+    assert written == [20e6, 20e6, 20e6, 16e6, 12e6, 8e6, 4e6, 0]  # 2 s of stagger, then 4 MW/s
+
+
+def test_no_stream_of_refused_intents_prolongs_or_turns_a_way_back() -> None:
+    guard = took(guarded(SOLAR), intent(1, 10e6, 5_000, asset_id="p1", reversion_w=2e6))
+    guard, _ = run(guard, seen(10e6, None, SOLAR), 0, 5_000)
+    caps = []
+    for revision, ms in enumerate(range(6_000, 12_000, 1_000), start=2):
+        guard, verdict = guard.receive(intent(revision, math.nan, asset_id="p1"), at(ms), 0)
+        assert isinstance(verdict, Dropped)
+        assert verdict.superseded is None
+        guard, command = guard.step(seen(10e6, None, SOLAR), at(ms))
+        caps.append(command.setpoint_w)
+    assert caps == [10e6, 10e6, 6e6, 2e6, 2e6, 2e6]
+
+
+def test_a_refused_intent_that_comes_late_or_twice_ends_nothing() -> None:
+    guard, _ = guarded().receive(intent(1, 99e6), at(0), 0)
+    guard = took(guard, intent(2))
+    for late in (intent(1, 99e6), intent(2, math.nan)):
+        after, verdict = guard.receive(late, at(10), 0)
+        assert after == guard
+        assert isinstance(verdict, Dropped)
+        assert (verdict.outcome, verdict.superseded) == (None, None)
 
 
 def test_zero_is_taken_even_outside_the_rating() -> None:
@@ -538,11 +571,9 @@ class AnyInterleaving(RuleBasedStateMachine):
         elif not is_new:
             assert self.guard == before
         if is_new:
-            refused = isinstance(verdict, Dropped) and verdict.outcome is IntentState.REFUSED
-            if isinstance(verdict, Taken):
-                self.in_force = wanted
-            elif not (refused and int(wanted.epoch) == self.newest[0]):
-                self.in_force = None
+            assert verdict.superseded == before.held  # which the headend ended when it stored this one
+            self.in_force = wanted if isinstance(verdict, Taken) else None
+            assert self.guard.held == self.in_force
             self.newest = (int(wanted.epoch), wanted.revision)
 
     @precondition(lambda self: self.sent)
