@@ -8,6 +8,7 @@ from math import isfinite
 from dermscore.dispatch.words import power
 from dermscore.guard import at_soc_bound
 from dermscore.model import Asset, Kind, Measurement
+from dermscore.quality import Validity
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,8 @@ class Refused:
 def check_asset(asset: Asset, measurement: Measurement | None, connected: bool, w: float) -> Accepted | Refused:
     """Whether one asset may be asked for `w` watts (injection positive) by name.
 
-    0 is always accepted, whatever is known of the asset. Else it must be connected, heard, and `w` inside the rating
-    and not outward at a bound of its state of charge.
+    0 is always accepted, whatever is known of the asset. Else it must be connected, heard with a measurement that can
+    be used, and `w` inside the rating and not outward at a bound of its state of charge.
 
     Args:
         asset: what is asked.
@@ -62,6 +63,8 @@ def unheard(asset: Asset, measurement: Measurement | None) -> str | None:
     """Why nothing can be decided on what was heard of `asset`; None where it can. What is missing is not invented."""
     if measurement is None:
         return f"nothing was ever heard of {asset.name}"
+    if measurement.quality.validity is Validity.INVALID:
+        return f"the measurement of {asset.name} is invalid"
     if not isfinite(measurement.power_w):
         return f"the power of {asset.name} is not known"
     if asset.kind is Kind.BATTERY and (measurement.soc_wh is None or not isfinite(measurement.soc_wh)):

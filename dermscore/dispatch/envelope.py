@@ -12,7 +12,6 @@ from dermscore.dispatch.check import unheard
 from dermscore.dispatch.words import power
 from dermscore.guard import at_soc_bound
 from dermscore.model import Asset, Measurement, Node, Now, Snapshot, ancestry
-from dermscore.quality import Validity
 
 
 class BoundSource(StrEnum):
@@ -112,8 +111,6 @@ def _heard(asset: Asset, snapshot: Snapshot) -> Measurement | Excluded:
         return Excluded(asset.id, BoundSource.NEVER_HEARD, f"nothing was ever heard of {asset.name}")
     if asset.id not in snapshot.connected:
         return Excluded(asset.id, BoundSource.DISCONNECTED, f"{asset.name} is not connected")
-    if measurement.quality.validity is Validity.INVALID:
-        unknown = f"the measurement of {asset.name} is invalid"
     return measurement if unknown is None else Excluded(asset.id, BoundSource.NOT_KNOWN, unknown)
 
 
