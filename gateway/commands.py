@@ -22,7 +22,10 @@ QUARTER_HOUR_MS: Final = 15 * 60 * 1000
 REMEMBERED: Final = 1000
 """Commands that are over and whose late reports are still known for ours."""
 
+NOT_CONFIRMED: Final = "not confirmed within feedback_timeout_s"
+
 _CONFIRMED: Final = frozenset({IntentState.ACTIVE, IntentState.FOLLOWING}) | TERMINAL
+_NEVER_IN_FORCE: Final = frozenset({IntentState.REFUSED, IntentState.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,10 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """One accepted command. `overdue_mono_ms` is when it is given up unless the device is known to have it by then."""
+    """One accepted command. `overdue_mono_ms` is when it is given up unless the device is known to have it by then.
+
+    `inferred`: that it failed is our own guess, because nobody confirmed it. The devices may have it all the same.
+    """
 
     id: str
     command: str
@@ -47,6 +53,7 @@ class Flight:
     state: IntentState = IntentState.SUBMITTED
     reason: str = ""
     delivered_w: float | None = None
+    inferred: bool = False
 
     @property
     def under_way(self) -> bool:
@@ -56,6 +63,11 @@ class Flight:
     @property
     def over(self) -> bool:
         return self.state in TERMINAL
+
+    @property
+    def stands(self) -> bool:
+        """Whether its target is in force, as far as anybody knows."""
+        return self.inferred or not self.over
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +178,15 @@ def order(wish: Wish, identifier: str) -> BoundaryCommand:
 
 
 def follow(commands: Commands, told: BoundaryOutcome) -> tuple[Commands, Flight | None]:
-    """Take in what the headend reports: the flight as it is then, or None where nothing changed (late or repeated)."""
+    """Take in what the headend reports: the flight as it is then, or None where nothing changed (late or repeated).
+
+    A failure that we only inferred is taken up again by whoever knows better.
+    """
     flight = commands.flights.get(told.id)
-    if flight is None:
-        return commands, None
-    state = advance(flight.state, told.state)
-    if state is not told.state:
+    if flight is None or not _tells(flight, told.state):
         return commands, None
     delivered_w = flight.delivered_w if told.delivered_w is None else told.delivered_w
-    after = replace(flight, state=state, reason=told.reason, delivered_w=delivered_w)
+    after = replace(flight, state=told.state, reason=told.reason, delivered_w=delivered_w, inferred=False)
     if after == flight:
         return commands, None
     return replace(commands, flights={**commands.flights, told.id: after}), after
@@ -183,18 +195,21 @@ def follow(commands: Commands, told: BoundaryOutcome) -> tuple[Commands, Flight 
 def overdue(commands: Commands, now: Now) -> tuple[Commands, tuple[Flight, ...]]:
     """Give up the commands that should have been confirmed by now."""
     late = [each for each in commands.under_way if now.mono_ms >= each.overdue_mono_ms]
-    failed = tuple(
-        replace(each, state=IntentState.FAILED, reason="not confirmed within feedback_timeout_s") for each in late
-    )
+    failed = tuple(replace(each, state=IntentState.FAILED, reason=NOT_CONFIRMED, inferred=True) for each in late)
     return replace(commands, flights={**commands.flights, **{each.id: each for each in failed}}), failed
 
 
 def target_in_force_w(commands: Commands, row: CommandRow) -> float:
-    """The target that SCADA asked for last with this command and that still stands, in W; 0 where there is none."""
-    flight = commands.newest(row.name)
-    if flight is None or flight.target_w is None or flight.over:
-        return 0.0
-    return flight.target_w
+    """The target that SCADA asked for last with this command and that still stands, in W; 0 where there is none.
+
+    One whose fate is not known counts: a step must not be allowed because nobody answered. One that is known to have
+    failed left standing what stood before it.
+    """
+    for flight in reversed(tuple(commands.flights.values())):
+        if flight.command != row.name or (flight.state in _NEVER_IN_FORCE and not flight.inferred):
+            continue
+        return flight.target_w or 0.0 if flight.stands else 0.0
+    return 0.0
 
 
 # The checks, in order. Each says why not, or None.
@@ -308,8 +323,16 @@ def _lately(commands: Commands, now: Now) -> tuple[tuple[int, float], ...]:
     return tuple(each for each in commands.moved if now.mono_ms - each[0] < QUARTER_HOUR_MS)
 
 
+def _tells(flight: Flight, state: IntentState) -> bool:
+    """Whether a report of `state` says more than is known. Only who knows a command's fate corrects an inferred one."""
+    if flight.inferred:
+        return state in _CONFIRMED
+    return advance(flight.state, state) is state
+
+
 def _remembered(flights: Mapping[str, Flight]) -> dict[str, Flight]:
-    """All that is not over, and of the rest the newest."""
+    """All that is not over, the last of each command, and of the rest the newest."""
     forget = max(0, len(flights) - REMEMBERED)
-    over = [identifier for identifier, flight in flights.items() if flight.over][:forget]
+    newest = {flight.command: identifier for identifier, flight in flights.items()}.values()
+    over = [identifier for identifier, flight in flights.items() if flight.over and identifier not in newest][:forget]
     return {identifier: flight for identifier, flight in flights.items() if identifier not in over}

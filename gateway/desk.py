@@ -176,7 +176,15 @@ class Desk:
 
     def _changed(self, flight: Flight) -> None:
         now_ms = self._now().utc_ms
-        self._remember(self._outbox.change(flight.id, flight.state.value, flight.reason, now_ms, flight.delivered_w))
+        written = self._outbox.change(
+            flight.id,
+            flight.state.value,
+            flight.reason,
+            now_ms,
+            delivered_w=flight.delivered_w,
+            inferred=flight.inferred,
+        )
+        self._remember(written)
         self._show(flight.command)
         log.info("command", id=flight.id, state=flight.state.value, reason=flight.reason)
 
@@ -208,6 +216,7 @@ def _flight(row: Row, contract: Contract, now: Now) -> Flight:
         state,
         row.reason,
         row.delivered_w,
+        bool(row.inferred),
     )
 
 

@@ -1,8 +1,8 @@
 """The outbox: every command of SCADA as a row that survives a crash, so that none is ever done twice or forgotten.
 
 A row is NEW before its record is durable, RECORDED after, and follows the command's life from there. At start, a NEW
-row is dropped: its master never heard SUCCESS. A row whose fate nobody knows is failed by its id. Nothing is ever
-sent from here.
+row is dropped: its master never heard SUCCESS. A row whose fate nobody knows is failed by its id, until somebody
+knows better. Nothing is ever sent from here.
 
 SQLite, one connection, `synchronous=FULL`. The connection belongs to one thread, because a disk that stalls must not
 stall the gateway's loop: every call returns a future.
@@ -19,10 +19,11 @@ from typing import Final, TypeVar
 
 from dermscore.errors import BadInput, NotSetUp, Problem
 from dermscore.intent import TERMINAL, IntentState
+from gateway.commands import NOT_CONFIRMED
 
 Result = TypeVar("Result")
 
-VERSION: Final = 1
+VERSION: Final = 2
 NEW: Final = "new"
 WITHDRAWN: Final = "withdrawn"
 UNKNOWN_FATE: Final = "the gateway stopped before anybody confirmed it"
@@ -38,19 +39,26 @@ CREATE TABLE command (
     state TEXT NOT NULL,
     reason TEXT NOT NULL DEFAULT '',
     delivered_w REAL,
-    changed_ms INTEGER NOT NULL
+    changed_ms INTEGER NOT NULL,
+    inferred INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX command_name ON command (name, number);
 """
-_CHANGE = """
-UPDATE command SET state = ?, reason = ?, delivered_w = coalesce(?, delivered_w), changed_ms = ? WHERE id = ?
+_FROM_1 = f"""
+ALTER TABLE command ADD COLUMN inferred INTEGER NOT NULL DEFAULT 0;
+UPDATE command SET inferred = 1 WHERE state = 'failed' AND reason IN ('{UNKNOWN_FATE}', '{NOT_CONFIRMED}');
 """
+_COLUMNS = "id, name, target_w, master, accepted_ms, state, reason, delivered_w, inferred"
+_CHANGE = "UPDATE command SET state = ?, reason = ?, delivered_w = ?, inferred = ?, changed_ms = ? WHERE id = ?"
 _UNCONFIRMED = (IntentState.SUBMITTED.value, IntentState.SENT.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One command. `state` is `new`, `withdrawn`, or an `IntentState` value."""
+    """One command. `state` is `new`, `withdrawn`, or an `IntentState` value.
+
+    `inferred`: its failure is the gateway's guess, and somebody may know better.
+    """
 
     id: str
     name: str
@@ -60,6 +68,7 @@ class Row:
     state: str
     reason: str = ""
     delivered_w: float | None = None
+    inferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +104,7 @@ class Outbox:
 
     @classmethod
     def open(cls, path: Path) -> Outbox:
-        """Open for the one gateway that runs.
+        """Open for the one gateway that runs. One that an earlier version made is brought up to date.
 
         Raises:
             NotSetUp: there is none.
@@ -120,10 +129,17 @@ class Outbox:
         return self._do(lambda database: _add(database, row))
 
     def change(
-        self, identifier: str, state: str, reason: str, now_ms: int, delivered_w: float | None = None
+        self,
+        identifier: str,
+        state: str,
+        reason: str,
+        now_ms: int,
+        *,
+        delivered_w: float | None = None,
+        inferred: bool = False,
     ) -> Future[None]:
         """The row of a command has come to `state`."""
-        values = (state, reason, delivered_w, now_ms, identifier)
+        values = (state, reason, delivered_w, inferred, now_ms, identifier)
         return self._do(lambda database: _execute(database, _CHANGE, values))
 
     def close(self) -> None:
@@ -143,7 +159,9 @@ class Outbox:
         self._database = database
         database.execute("PRAGMA synchronous = FULL")
         version = database.execute("PRAGMA user_version").fetchone()[0]
-        if version != VERSION:
+        if version == 1:
+            database.executescript(f"BEGIN IMMEDIATE; {_FROM_1} PRAGMA user_version = {VERSION}; COMMIT")
+        elif version != VERSION:
             raise sqlite3.DatabaseError(f"its version is {version}, not {VERSION}")
 
     def _disconnect(self) -> None:
@@ -176,8 +194,8 @@ def _recover(database: sqlite3.Connection, now_ms: int) -> Found:
     database.execute("BEGIN IMMEDIATE")
     database.execute("DELETE FROM command WHERE state = ?", (NEW,))
     for row in failed:
-        values = (IntentState.FAILED.value, UNKNOWN_FATE, now_ms, row.id)
-        database.execute("UPDATE command SET state = ?, reason = ?, changed_ms = ? WHERE id = ?", values)
+        values = (IntentState.FAILED.value, UNKNOWN_FATE, row.delivered_w, True, now_ms, row.id)
+        database.execute(_CHANGE, values)
     database.execute("COMMIT")
     last = "SELECT max(number) FROM command WHERE state != ? GROUP BY name"
     newest = _rows(database, f"WHERE number IN ({last})", WITHDRAWN)
@@ -185,8 +203,7 @@ def _recover(database: sqlite3.Connection, now_ms: int) -> Found:
 
 
 def _rows(database: sqlite3.Connection, where: str, *values: str) -> list[Row]:
-    columns = "id, name, target_w, master, accepted_ms, state, reason, delivered_w"
-    return [Row(*found) for found in database.execute(f"SELECT {columns} FROM command {where}", values)]
+    return [Row(*found) for found in database.execute(f"SELECT {_COLUMNS} FROM command {where}", values)]
 
 
 def is_over(row: Row) -> bool:

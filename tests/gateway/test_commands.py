@@ -182,7 +182,7 @@ def test_the_outcome_of_another_is_nobodys() -> None:
     assert follow(Commands(), told("cmd-9", IntentState.ACTIVE)) == (Commands(), None)
 
 
-def test_what_nobody_confirms_is_given_up_and_stays_so() -> None:
+def test_what_nobody_confirms_is_given_up() -> None:
     clock = Clock()
     known = accept(Commands(), Wish(CONTRACT.command["target"], 1.0, 0.0), TARGET, "cmd-0", clock.now)
     clock.advance(29.999)
@@ -191,8 +191,47 @@ def test_what_nobody_confirms_is_given_up_and_stays_so() -> None:
     known, (failed,) = overdue(known, clock.now)
     assert (failed.state, failed.reason) == (IntentState.FAILED, "not confirmed within feedback_timeout_s")
     assert overdue(known, clock.now) == (known, ())
-    assert follow(known, told("cmd-0", IntentState.FOLLOWING)) == (known, None)
     assert isinstance(ask(known=known, clock=clock), Wish)
+
+
+def given_up(value: float) -> Commands:
+    """A target that nobody confirmed in time."""
+    request, clock = replace(TARGET, value=value), Clock()
+    wish = ask(request)
+    assert isinstance(wish, Wish)
+    known = accept(Commands(), wish, request, "cmd-0", clock.now)
+    clock.advance(30)
+    return overdue(known, clock.now)[0]
+
+
+def test_a_failure_that_was_only_inferred_is_taken_up_again_by_who_knows_better() -> None:
+    known = given_up(400.0)
+    for unsure in (IntentState.SUBMITTED, IntentState.SENT, IntentState.RECEIVED):
+        assert follow(known, told("cmd-0", unsure)) == (known, None)
+    known, flight = follow(known, told("cmd-0", IntentState.FOLLOWING, delivered_w=400_000.0))
+    assert flight is not None
+    assert (flight.state, flight.reason, flight.over) == (IntentState.FOLLOWING, "", False)
+    known, _ = follow(known, told("cmd-0", IntentState.FAILED))
+    assert follow(known, told("cmd-0", IntentState.FOLLOWING)) == (known, None)  # this one was told, not inferred
+
+
+def test_a_target_of_unknown_fate_counts_as_in_force_until_its_fate_is_known() -> None:
+    known, opposite = given_up(400.0), replace(TARGET, value=-201.0)
+    denied = ask(opposite, known=known)
+    assert isinstance(denied, Denied)
+    assert denied.rule == "max-step"
+    known, flight = follow(known, told("cmd-0", IntentState.FAILED))
+    assert flight is not None
+    assert isinstance(ask(opposite, known=known), Wish)
+
+
+@pytest.mark.parametrize("state", [IntentState.REFUSED, IntentState.FAILED])
+def test_a_target_that_never_came_into_force_leaves_the_one_before_it(state: IntentState) -> None:
+    known = flown(replace(TARGET, value=400.0))
+    known = accept(known, Wish(CONTRACT.command["release"], None, 0.0), RELEASE, "other", Clock().now)
+    known = accept(known, Wish(CONTRACT.command["target"], 1.0, 0.0), TARGET, "cmd-1", Clock().now)
+    known, _ = follow(known, told("cmd-1", state))
+    assert commands.target_in_force_w(known, CONTRACT.command["target"]) == 400_000.0
 
 
 def test_only_what_is_over_is_forgotten() -> None:
@@ -204,6 +243,14 @@ def test_only_what_is_over_is_forgotten() -> None:
     assert len(known.flights) == REMEMBERED
     assert {f"cmd-{number}" for number in range(5)} <= set(known.flights)
     assert f"cmd-{REMEMBERED + 19}" in known.flights
+
+
+def test_the_last_of_each_command_is_never_forgotten() -> None:
+    known = given_up(400.0)
+    for number in range(REMEMBERED + 20):
+        known = accept(known, Wish(CONTRACT.command["release"], None, 0.0), RELEASE, f"r-{number}", Clock().now)
+        known, _ = follow(known, told(f"r-{number}", IntentState.COMPLETE))
+    assert commands.target_in_force_w(known, CONTRACT.command["target"]) == 400_000.0
 
 
 @given(st.lists(st.sampled_from(list(IntentState))))

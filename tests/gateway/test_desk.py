@@ -185,6 +185,20 @@ async def test_after_a_crash_unknown_fates_are_told_and_nothing_is_sent_again(be
     assert again.operate() is Status.SUCCESS
 
 
+async def test_what_was_given_up_and_follows_after_all_is_shown_following(bench: Bench) -> None:
+    bench.operate(replace(TARGET, value=400.0))
+    identifier = bench.sent[0].id
+    bench.clock.advance(30)
+    bench.desk.tick()
+    await eventually(lambda: read(bench.path)[0].inferred)
+    again = Bench(bench.path, bench.outbox)  # through a restart too
+    assert again.state() == "failed"
+    assert again.operate(replace(TARGET, value=-400.0)) is Status.OUT_OF_RANGE
+    again.desk.told(BoundaryOutcome(identifier, IntentState.FOLLOWING, "", 400_000.0, None, 0))
+    assert again.state() == "following"
+    await eventually(lambda: (read(bench.path)[0].state, read(bench.path)[0].inferred) == ("following", 0))
+
+
 async def test_after_a_restart_a_command_in_force_is_followed_further(bench: Bench) -> None:
     bench.operate()
     identifier = bench.sent[0].id

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from dermscore.errors import BadInput, NotSetUp
 from dermscore.intent import IntentState
+from gateway.commands import NOT_CONFIRMED
 from gateway.outbox import NEW, UNKNOWN_FATE, WITHDRAWN, Outbox, Row, is_over, read
 
 ROW = Row("cmd-0", "target", 250_000.0, "ems", 1000, NEW)
@@ -65,6 +67,7 @@ def test_a_command_of_unknown_fate_is_failed_at_start(outbox: Outbox, path: Path
     assert [row.id for row in found.failed] == ["cmd-0"]
     (row,) = found.newest
     assert (row.state, row.reason, is_over(row)) == (IntentState.FAILED.value, UNKNOWN_FATE, True)
+    assert row.inferred
     assert read(path) == [row]
     assert outbox.recover(3000).result().failed == ()
 
@@ -72,7 +75,7 @@ def test_a_command_of_unknown_fate_is_failed_at_start(outbox: Outbox, path: Path
 @pytest.mark.parametrize("state", [IntentState.RECEIVED, IntentState.ACTIVE, IntentState.FOLLOWING])
 def test_a_command_that_somebody_confirmed_goes_on(outbox: Outbox, state: IntentState) -> None:
     outbox.add(ROW).result()
-    outbox.change("cmd-0", state.value, "", 1500, 249_000.0).result()
+    outbox.change("cmd-0", state.value, "", 1500, delivered_w=249_000.0).result()
     (row,) = outbox.recover(2000).result().newest
     assert (row.state, row.delivered_w, row.target_w, is_over(row)) == (state.value, 249_000.0, 250_000.0, False)
 
@@ -86,11 +89,33 @@ def test_the_newest_row_of_each_command_is_found_and_withdrawn_ones_are_not(outb
     assert {row.id for row in outbox.recover(2000).result().newest} == {"cmd-1", "cmd-2"}
 
 
-def test_what_is_not_told_again_stays(outbox: Outbox, path: Path) -> None:
-    outbox.add(ROW).result()
-    outbox.change("cmd-0", "active", "", 1500, 5.0).result()
-    outbox.change("cmd-0", "following", "", 1600).result()
-    assert read(path)[0].delivered_w == 5.0
+_VERSION_1 = f"""
+CREATE TABLE command (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, target_w REAL,
+    master TEXT NOT NULL, accepted_ms INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '',
+    delivered_w REAL, changed_ms INTEGER NOT NULL) STRICT;
+CREATE INDEX command_name ON command (name, number);
+INSERT INTO command VALUES (1, 'a', 'target', 1.0, 'ems', 1000, 'failed', '{NOT_CONFIRMED}', 2.0, 1),
+    (2, 'b', 'release', NULL, 'ems', 1000, 'failed', 'the headend says so', NULL, 1);
+PRAGMA user_version = 1;
+"""
+
+
+def test_an_outbox_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "old.db")) as database:
+        database.executescript(_VERSION_1)
+    for _ in range(2):
+        opened = Outbox.open(tmp_path / "old.db")
+        found = {row.id: row for row in opened.recover(2000).result().newest}
+        opened.close()
+        assert {identifier: row.inferred for identifier, row in found.items()} == {"a": True, "b": False}
+        assert (found["a"].target_w, found["a"].delivered_w) == (1.0, 2.0)
+
+
+def test_an_outbox_of_a_later_version_is_refused(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(BadInput, match="its version is 99"):
+        Outbox.open(path)
 
 
 def test_an_id_is_taken_once(outbox: Outbox) -> None:
@@ -102,6 +127,7 @@ def test_an_id_is_taken_once(outbox: Outbox) -> None:
 _WRITER = """
 import sys
 from pathlib import Path
+from gateway.commands import NOT_CONFIRMED
 from gateway.outbox import NEW, Outbox, Row
 outbox = Outbox.open(Path(sys.argv[1]))
 for number in range(100000):
