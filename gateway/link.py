@@ -7,6 +7,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from daemon import logs
@@ -56,10 +57,14 @@ class Link:
         self._free.set()
 
     def send(self, wish: BoundaryCommand) -> bool:
-        """Put a command on the open stream; False where there is none. Nothing is kept for a later one."""
+        """Put a command on the open stream; False where there is none. Nothing is kept for a later one.
+
+        It says what we have heard by now, so that the headend sees when it was under way for too long.
+        """
         if self._session is None or self._session.ended is not None:
             return False
-        return self._session.outgoing.put(GatewayMessage(command=command(wish)))
+        heard = replace(wish, heard_seq=self._door.last_seq)
+        return self._session.outgoing.put(GatewayMessage(command=command(heard)))
 
     def block(self) -> None:
         """End the stream and dial no more, until `unblock`."""

@@ -78,6 +78,11 @@ class StandIn:
         assert self.session is not None
         self.session.outgoing.put(Publication(outcome=command_outcome(told)))
 
+    @property
+    def seq(self) -> int:
+        """The number of the newest publication on the stream that is open."""
+        return self._seq
+
     async def _talk(self, caller: Caller, stream: Stream[GatewayMessage, SignedPublication]) -> Ended:
         session: Session[GatewayMessage, Publication, SignedPublication] = Session(
             stream, beat=lambda number: Publication(heartbeat=PublisherHeartbeat()), seal=self._seal
