@@ -32,6 +32,9 @@ log = logs.get(__name__)
 RECENT_MS: Final = 600_000
 """A gateway that comes back is told of its commands that ended within this time."""
 
+COMMAND_MAX_AGE_MS: Final = 5_000
+"""A command that may have been under way for longer is refused: by then SCADA has been told that it failed."""
+
 LONGEST_ID: Final = 128
 _BEAT_S: Final = 5.0
 _POINTS: Final = "points"
@@ -55,12 +58,33 @@ class _Stream:
 
     gateway: str
     wanted: convert.Wanted
+    began_ms: int
+    command_max_age_ms: int
     index: Mapping[Series, int] = field(default_factory=dict)
     session: Downward | None = None
     echo: int = 0
     seq: int = 0
     made_ms: int = 0
     status: Mapping[str, str] = field(default_factory=dict)
+    sealed_ms: dict[int, int] = field(default_factory=dict)  # of the latest publications, by number; monotonic ms
+
+    def number(self, now: Now) -> int:
+        """The number of the publication that is being sealed now. Only those young enough to matter are remembered."""
+        while self.sealed_ms and now.mono_ms - next(iter(self.sealed_ms.values())) > self.command_max_age_ms:
+            del self.sealed_ms[next(iter(self.sealed_ms))]
+        self.seq += 1
+        self.sealed_ms[self.seq] = now.mono_ms
+        return self.seq
+
+    def late_after_ms(self, heard_seq: int) -> int:
+        """Until when a command counts whose sender had heard publication `heard_seq` by then (0: none yet).
+
+        It cannot have been sent before that publication was made, and this is all that our clock knows of its age: what
+        waited in a connection while we stood still looks like news when it is read. Of a publication that we do not
+        remember it is over already.
+        """
+        heard_ms = self.began_ms if heard_seq == 0 else self.sealed_ms.get(heard_seq)
+        return -1 if heard_ms is None else heard_ms + self.command_max_age_ms
 
     def item(self, body: pb.PointBatch | pb.CommandOutcome | pb.PublisherHeartbeat, now: Now) -> _Item:
         """To be published. A wall clock that was set back must not make a batch look older than what is in it."""
@@ -109,7 +133,8 @@ class BoundaryDesk:
             Refused: policy does not let it have what it wants.
             BadInput: its Hello makes no sense.
         """
-        ours = _Stream(caller.identity.urn, convert.Wanted(b"", (), ""))
+        nothing = convert.Wanted(b"", (), "")
+        ours = _Stream(caller.identity.urn, nothing, self._clock().mono_ms, COMMAND_MAX_AGE_MS)
         session: Downward = Session(
             stream,
             beat=lambda _: ours.item(pb.PublisherHeartbeat(), self._clock()),
@@ -120,6 +145,7 @@ class BoundaryDesk:
         )
         ours.session, ours.wanted = session, self._hello(caller, await session.first())
         ours.index = ours.wanted.index
+        ours.command_max_age_ms = self._command_max_age_ms(ours.wanted)
         await self._begin(caller, ours)
         try:
             return await session.run(lambda message: self._hear(ours, message))
@@ -142,6 +168,11 @@ class BoundaryDesk:
                     f"{caller.identity.urn} may not subscribe to {path or 'the whole fleet'}: {verdict.reason}"
                 )
         return wanted
+
+    def _command_max_age_ms(self, wanted: convert.Wanted) -> int:
+        """Where we publish so rarely that an honest gateway last heard us long ago, a few publications' time."""
+        between_s = min(self._period_s, _BEAT_S) if wanted.series else _BEAT_S
+        return max(COMMAND_MAX_AGE_MS, round(3 * between_s * 1000))
 
     async def _begin(self, caller: Caller, ours: _Stream) -> None:
         unknown = sorted({s.path for s in ours.wanted.series if self._live.fleet.node(s.path) is None})
@@ -187,6 +218,7 @@ class BoundaryDesk:
             duration_s=float(command.hold_s) if command.hold_s else None,
             program=self._program,
             primacy=command.primacy or None,
+            late_after_ms=ours.late_after_ms(command.heard_seq),
         )
         answer = await self._dispatcher.submit(ask)
         if isinstance(answer, Declined):
@@ -232,9 +264,11 @@ class BoundaryDesk:
             ours.session.outgoing.put(ours.item(message, self._clock()))
 
     def _sealed(self, ours: _Stream, item: _Item) -> pb.SignedPublication:
-        ours.seq += 1
         publication = pb.Publication(
-            nonce=ours.wanted.nonce, seq=ours.seq, heartbeat_echo=item.echo, made_ms=item.made_ms
+            nonce=ours.wanted.nonce,
+            seq=ours.number(self._clock()),
+            heartbeat_echo=item.echo,
+            made_ms=item.made_ms,
         )
         match item.body:
             case pb.PointBatch():

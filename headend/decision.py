@@ -45,6 +45,7 @@ class Kind(StrEnum):
     LIMITS = "limits"  # the asset cannot, or the duration is beyond what the program allows
     UNREACHABLE = "unreachable"  # nothing there can be asked now
     STORE = "store"  # it could not be made durable
+    LATE = "late"  # it waited somewhere for so long that its sender no longer counts on it
     ID_TAKEN = "id taken"  # somebody else's dispatch has this id
 
 
@@ -53,7 +54,8 @@ class Ask:
     """A request. `node` is a tree path, or the asset's id where `asset_id` names one. `target_w` is a target's alone.
 
     `duration_s` None is "until changed", which the program's maximum bounds. `primacy` None is the program's; a
-    larger number lowers it, a smaller one cannot raise it.
+    larger number lowers it, a smaller one cannot raise it. `late_after_ms` is the last moment of our monotonic clock at
+    which it may still be carried out, None where it cannot have waited unseen.
     """
 
     id: str
@@ -65,6 +67,7 @@ class Ask:
     duration_s: float | None
     program: str
     primacy: int | None = None
+    late_after_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,8 @@ class _No:
 
 def decide(ask: Ask, view: View, now: Now) -> Decided | Declined:
     """Decide a request on what is known at `now`."""
+    if ask.late_after_ms is not None and now.mono_ms > ask.late_after_ms:
+        return declined(ask, view, now, Kind.LATE, "it came too late to be carried out")
     program = view.policy.programs.get(ask.program)
     tree = _tree(ask, view.snapshot)
     if program is None or tree is None:

@@ -28,6 +28,7 @@ _STATUS: Final[Mapping[Kind, HTTPStatus]] = {
     Kind.LIMITS: HTTPStatus.UNPROCESSABLE_ENTITY,
     Kind.UNREACHABLE: HTTPStatus.CONFLICT,
     Kind.STORE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Kind.LATE: HTTPStatus.CONFLICT,
     Kind.ID_TAKEN: HTTPStatus.CONFLICT,
 }
 _MW: Final = 1e6

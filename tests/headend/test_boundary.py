@@ -12,6 +12,7 @@ from dermscore.intent import IntentState as S
 from dermscore.model import Measurement, Now
 from dermscore.points import PointKind, Quantity, Series
 from dermscore.quality import GOOD, Validity
+from headend.boundary import COMMAND_MAX_AGE_MS
 from wire.convert import (
     BoundaryCommand,
     Report,
@@ -68,10 +69,9 @@ def tell(peer, *measurements):
     peer.session.outgoing.put(AgentMessage(telemetry=telemetry_columns(measurements, index, 1)))
 
 
-def send(peer, path, target_w=None, identifier=None, hold_s=60):
-    wish = BoundaryCommand(
-        identifier or str(uuid.uuid4()), path, "release" if target_w is None else "target", target_w, hold_s, 1
-    )
+def send(peer, path, target_w=None, identifier=None, hold_s=60, heard_seq=0):
+    mode = "release" if target_w is None else "target"
+    wish = BoundaryCommand(identifier or str(uuid.uuid4()), path, mode, target_w, hold_s, 1, heard_seq)
     peer.session.outgoing.put(GatewayMessage(command=command(wish)))
     return wish.id
 
@@ -309,3 +309,34 @@ async def test_many_commands_at_once_each_get_their_own_answer(up, dial_gateway,
         await wait_until(lambda: len(outcomes(gateway)) == 50)
         assert [each.id for each in outcomes(gateway)] == sent
         await asyncio.sleep(0)
+
+
+async def test_a_command_that_waited_somewhere_is_not_carried_out(
+    home, run_headend, ids, dial_gateway, dial_agent, opened, outcomes, wait_until
+):
+    late_ms = 0
+
+    def clock() -> Now:
+        now = host_now()
+        return Now(now.utc_ms, now.mono_ms + late_ms)
+
+    async with (
+        run_headend(home, clock) as up,
+        dial_agent(up, ids.b1, (ids.b1,)) as agent,
+        dial_gateway(up, SERIES) as gateway,
+    ):
+        tell(agent, measured(ids.b1))
+        await wait_until(lambda: agent.of("ack") and gateway.heard)
+        heard_seq = opened(gateway)[-1].seq
+        late_ms = COMMAND_MAX_AGE_MS + 1000  # as if the headend had stood still that long after it said so
+        for too_old in (heard_seq, 0, 1_000_000):
+            identifier = send(gateway, ids.path, 5e6, heard_seq=too_old)
+            await wait_until(lambda named=identifier: outcomes(gateway, named))
+            (got,) = outcomes(gateway, identifier)
+            assert (got.state, got.reason) == (S.REFUSED, "it came too late to be carried out")
+        send(gateway, ids.path, heard_seq=heard_seq)
+        await wait_until(lambda: opened(gateway)[-1].seq > heard_seq + 5)
+        assert not agent.of("setpoint")
+        send(gateway, ids.path, 6e6, heard_seq=opened(gateway)[-1].seq)
+        await wait_until(lambda: agent.of("setpoint"))
+        assert [each.setpoint_w for each in agent.of("setpoint")] == [6e6]
