@@ -27,7 +27,8 @@ class Aggregate:
 
     A member *reports* when a measurement of it is fresh and not INVALID; only such members enter the sums. A member
     that was never heard, or not lately, is configured all the same. The integer sums are in millionths (µW, µWh), the
-    properties in W and Wh. `soc_uwh` and `capacity_uwh` are of reporting members that store energy and said how much.
+    properties in W and Wh. `soc_uwh` and `capacity_uwh` are of reporting members that store energy and said how much,
+    `stores_uwh` is the capacity of all reporting members that store energy, whether they said or not.
     `oldest_ms` is the source time (UTC) of the oldest measurement in the sums; `validity` the worst in them.
     """
 
@@ -40,6 +41,7 @@ class Aggregate:
     available_down_uw: int = 0
     soc_uwh: int = 0
     capacity_uwh: int = 0
+    stores_uwh: int = 0
     oldest_ms: int | None = None
     validity: Validity = Validity.GOOD
     causes: Cause = Cause.NONE
@@ -111,11 +113,17 @@ class Aggregate:
         return Quality(self.validity, Source.CALCULATED, self.causes)
 
     def quality_of(self, quantity: Quantity) -> Quality:
-        """The quality of one quantity: that of the sums, but how many members report is known even when none does."""
+        """The quality of one quantity: that of the sums, but how many members report is known even when none does.
+
+        A state of charge that some of the reporting stores did not say theirs for is QUESTIONABLE, by LOW_COVERAGE: the
+        coverage that the contract checks counts those as members that report.
+        """
         if quantity in _ABOUT_MEMBERS and self.configured:
             return Quality(Validity.GOOD, Source.CALCULATED, self.causes & Cause.TEST)
         if quantity is Quantity.SOC and self.soc_pct is None:
             return self.quality.because(Cause.NONE, at_best=Validity.INVALID)
+        if quantity is Quantity.SOC and self.capacity_uwh < self.stores_uwh:
+            return self.quality.because(Cause.LOW_COVERAGE, at_best=Validity.QUESTIONABLE)
         return self.quality
 
     def _of_reporting(self, micro: int) -> float | None:
@@ -154,7 +162,8 @@ def of(asset: Asset, measurement: Measurement | None, now: Now, fresh_within_ms:
     if measurement is None or not reports(measurement, now, fresh_within_ms):
         causes = measurement.quality.causes & Cause.TEST if measurement else Cause.NONE
         return Aggregate(configured=1, rated_uw=rated, causes=causes)
-    stores = asset.capacity_wh > 0 and measurement.soc_wh is not None
+    capacity = _micro(asset.capacity_wh)
+    said = capacity > 0 and measurement.soc_wh is not None
     return Aggregate(
         configured=1,
         reporting=1,
@@ -163,8 +172,9 @@ def of(asset: Asset, measurement: Measurement | None, now: Now, fresh_within_ms:
         power_uw=_micro(measurement.power_w),
         available_up_uw=_micro(measurement.available_up_w),
         available_down_uw=_micro(measurement.available_down_w),
-        soc_uwh=_micro(measurement.soc_wh or 0.0) if stores else 0,
-        capacity_uwh=_micro(asset.capacity_wh) if stores else 0,
+        soc_uwh=_micro(measurement.soc_wh or 0.0) if said else 0,
+        capacity_uwh=capacity if said else 0,
+        stores_uwh=capacity,
         oldest_ms=measurement.time_ms,
         validity=measurement.quality.validity,
         causes=measurement.quality.causes,
@@ -192,6 +202,7 @@ _SUMMED: Final = (
     "available_down_uw",
     "soc_uwh",
     "capacity_uwh",
+    "stores_uwh",
 )
 _summed: Final = attrgetter(*_SUMMED)
 

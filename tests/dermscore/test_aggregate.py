@@ -128,6 +128,22 @@ def test_soc_is_of_reporting_members_that_store_and_say_so() -> None:
     assert of(SOLAR, READING, NOW).soc_pct is None  # a number where nothing is stored is nobody's energy
 
 
+def test_a_state_of_charge_that_not_every_store_said_is_in_doubt() -> None:
+    said, silent = of(BATTERY, READING, NOW), of(BATTERY, replace(READING, soc_wh=None), NOW)
+    group = said.merge(silent)
+    assert group.coverage_pct == 100.0
+    assert group.quality_of(Quantity.SOC) == Quality(Validity.QUESTIONABLE, Source.CALCULATED, Cause.LOW_COVERAGE)
+    assert group.quality_of(Quantity.POWER).good
+    held = of(BATTERY, replace(READING, quality=Quality(Validity.HELD)), NOW)
+    assert group.merge(held).quality_of(Quantity.SOC).validity is Validity.HELD  # never made better
+    assert silent.quality_of(Quantity.SOC).validity is Validity.INVALID
+
+
+def test_what_stores_nothing_and_who_is_missing_do_not_put_a_state_of_charge_in_doubt() -> None:
+    solar = of(SOLAR, replace(READING, soc_wh=None), NOW)
+    assert total([of(BATTERY, READING, NOW), solar, of(BATTERY, None, NOW)]).quality_of(Quantity.SOC).good
+
+
 def test_every_published_quantity_has_a_value() -> None:
     group = of(BATTERY, READING, NOW).merge(of(SOLAR, None, NOW))
     values = {quantity: group.value(quantity, NOW) for quantity in Quantity if not quantity.local}
