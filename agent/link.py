@@ -171,7 +171,9 @@ class Link:
         if self._session is None:
             return False
         if isinstance(said, Report):
-            return self._session.outgoing.put(AgentMessage(outcome=convert.outcome(said, self._index)))
+            # The latest on each intent: however many a large site has to say again, the queue does not overflow.
+            of = (said.asset_id, said.epoch, said.revision)
+            return self._session.outgoing.offer(of, AgentMessage(outcome=convert.outcome(said, self._index)))
         return self._session.outgoing.put(AgentMessage(event=convert.event(said, self._index)))
 
     # Down

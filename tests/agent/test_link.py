@@ -26,11 +26,13 @@ from agent.link import Link
 from agent.loop import AssetLoop
 from agent.reports import Reports
 from daemon.clock import now
-from dermscore.intent import Intent
+from dermscore.intent import Intent, IntentState
 from dermscore.model import Asset, Kind, Now
 from dermscore.quality import Cause
+from wire.convert import Report
 from wire.dial import Session, Why
 from wire.identity import TlsFiles
+from wire.outgoing import QUEUE
 from wire.v1.agent_link_pb2 import HeadendMessage, Setpoint
 
 HERE = Path(__file__).parent
@@ -122,6 +124,21 @@ async def test_a_setpoint_that_ended_on_its_way_never_acts(certificates: Path, h
         await until(lambda: len(headend.readings) >= 4)
     assert [report.state.value for report in headend.reports] == ["expired"]
     assert {reading.power_w for _, reading in headend.readings} == {0.0}
+
+
+async def test_all_that_a_large_site_has_to_say_again_fits_one_session(
+    certificates: Path, headend: Any, until: Any
+) -> None:
+    assets = tuple(make_asset(f"b{number}") for number in range(100))
+    edge = Edge(certificates, headend.port, "site-1", assets)
+    kept = [Report(each.id, "e1", n, f"d{n}", IntentState.COMPLETE, "", 0, None) for each in assets for n in range(16)]
+    assert len(kept) > QUEUE
+    for report in kept:
+        edge.reports.report(report)
+    async with edge.running():
+        await until(lambda: len(headend.reports) >= len(kept))
+    assert headend.reports == kept
+    assert headend.registrations == 1
 
 
 class Stoppable:

@@ -42,6 +42,17 @@ def test_an_event_that_could_not_be_said_waits_for_the_next_session() -> None:
     assert said == [EVENT]
 
 
+def test_every_asset_of_a_large_site_keeps_its_last_words() -> None:
+    reports, said = Reports(), []
+    sites = [replace(REPORT, asset_id=f"b{number}") for number in range(1_000)]
+    for report in sites:
+        reports.report(report)
+    for revision in range(2, 1_000):  # a busy asset pushes out no other's
+        reports.report(replace(REPORT, asset_id="b0", revision=revision))
+    reports.attach(lambda what: said.append(what) is None)
+    assert [what for what in said if what.asset_id != "b0"] == sites[1:]
+
+
 def test_what_is_kept_is_bounded() -> None:
     reports, said = Reports(kept_intents=4, kept_events=4), []
     for revision in range(1, 100):
