@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import grpc
 import grpc.aio
@@ -84,9 +84,12 @@ class Silence:
         """The peer said something, anything."""
         self._heard_s = max(self._heard_s, now_s)
 
-    def forgive(self, pause_s: float) -> None:
-        """We stood still for `pause_s` ourselves (a stopped process, a stalled loop): not the peer's silence."""
-        self._heard_s += pause_s
+    def forgive(self, pause_s: float, now_s: float) -> None:
+        """We stood still for `pause_s` ourselves (stopped, stalled or suspended): not the peer's silence.
+
+        What was heard since we went on counts from then, and not from so long after it.
+        """
+        self._heard_s = max(self._heard_s, min(self._heard_s + pause_s, now_s))
 
     def expired(self, now_s: float) -> bool:
         return now_s >= self.deadline_s
@@ -255,7 +258,7 @@ class Session(Generic[In, Item, Out]):
             await asyncio.sleep(max(0.0, due_s - _mono_s()))
             now_s = _mono_s()
             if now_s - due_s > _LATE_S:
-                silence.forgive(now_s - due_s)
+                silence.forgive(now_s - due_s, now_s)
             if self._hearing:
                 silence.heard(now_s)  # it may have said more; we are busy with what it said before
             if self._writing_since_s is not None and now_s - self._writing_since_s >= self._silence_s:
@@ -304,5 +307,10 @@ def _ended_by_peer(error: Any) -> tuple[Why, str]:
     return _SAID_BY_CODE.get(code, Why.REFUSED), detail
 
 
+# It goes on while the machine is suspended, as the clock that the rest of a process counts by (`daemon.clock`): a pause
+# is then seen here too. None where the platform has no such clock.
+_BOOT_CLOCK: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
+
+
 def _mono_s() -> float:
-    return time.monotonic()
+    return time.monotonic() if _BOOT_CLOCK is None else time.clock_gettime(_BOOT_CLOCK)

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from dermscore.errors import BadInput, Problem
 from wire import dial, pki
+from wire import session as one_session
 from wire.dial import Ended, Session, Silence, Why
 from wire.identity import Refused, TlsFiles
 from wire.v1.agent_link_pb2 import AgentMessage, Event, HeadendMessage, Heartbeat, Register
@@ -69,9 +71,27 @@ def test_silence_counts_from_what_was_heard_last(heard: list[float], now: float)
 
 def test_our_own_pause_is_not_the_peers_silence() -> None:
     silence = Silence(15, now_s=0)
-    silence.forgive(20)
+    silence.forgive(20, now_s=20)
     assert not silence.expired(20)
     assert silence.expired(35)
+
+
+def test_a_pause_is_not_forgiven_twice_where_the_peer_was_heard_first() -> None:
+    silence = Silence(15, now_s=0)
+    silence.heard(8 * 3600)  # the first thing after a night's suspension
+    silence.forgive(8 * 3600, now_s=8 * 3600 + 1)
+    assert silence.expired(8 * 3600 + 16)
+
+
+def test_a_sessions_clock_goes_on_while_the_machine_is_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks = {time.CLOCK_BOOTTIME: 3_700.0, time.CLOCK_MONOTONIC: 100.0}
+    monkeypatch.setattr(time, "clock_gettime", clocks.__getitem__)
+    monkeypatch.setattr(time, "monotonic", lambda: clocks[time.CLOCK_MONOTONIC])
+    said_s = one_session._mono_s()
+    monkeypatch.setattr(one_session, "_BOOT_CLOCK", None)  # a platform that has none
+    without_s = one_session._mono_s()
+    monkeypatch.undo()
+    assert (said_s, without_s) == (3_700.0, 100.0)
 
 
 # --- the usual ------------------------------------------------------------------------------------------------------
