@@ -16,6 +16,7 @@ from dermscore.dispatch import (
     Allocation,
     BoundSource,
     Control,
+    Controls,
     Envelope,
     Event,
     Refused,
@@ -177,8 +178,7 @@ def _outranked(ask: Ask, control: Control | None) -> _No | None:
 def _one(ask: Ask, view: View, tree: Node, now: Now) -> Decided | _No:
     """One asset by name: refused out of its limits, never clamped."""
     (asset,) = tree.assets
-    above = (asset.id, "", *ancestry(view.snapshot.fleet.path_of(asset)))
-    no = _outranked(ask, arbitrate(view.policy.programs, _events(ask, view, now), now).governing(above))
+    no = _outranked(ask, _ruling(asset, arbitrate(view.policy.programs, _events(ask, view, now), now), view))
     if no is not None:
         return no
     assert ask.target_w is not None
@@ -259,18 +259,43 @@ def _nobody(allocation: Allocation) -> str:
 
 def _release(ask: Ask, view: View, tree: Node, now: Now) -> Decided:
     """Give back what the request's program holds at or below the node; what others hold is not touched."""
-    held = [asset for asset in tree.assets if _holds(view.holding.get(asset.id), ask.program)]
+    controls = arbitrate(view.policy.programs, view.standing, now)
+    held = [
+        asset
+        for asset in tree.assets
+        if _holds(view.holding.get(asset.id), ask.program) or _strays(asset, ask, controls, view)
+    ]
     if not held:
         reason = f"program {ask.program} holds nothing there"
         return Decided(_dispatch(ask, view, now, now.utc_ms, state=IntentState.COMPLETE, reason=reason), ())
-    ends_ms = max(view.holding[asset.id].intent.expires_ms for asset in held)
-    dispatch = _dispatch(ask, view, now, max(ends_ms, now.utc_ms + RELEASE_LEAST_MS))
+    ends_ms = [view.holding[asset.id].intent.expires_ms for asset in held if asset.id in view.holding]
+    dispatch = _dispatch(ask, view, now, max([*ends_ms, now.utc_ms + RELEASE_LEAST_MS]))
     return Decided(dispatch, tuple(_released(asset, f"released by {ask.program}") for asset in held))
 
 
 def _holds(placed: Placed | None, program: str) -> bool:
     """Whether the program holds the asset. Its releases count too, until they are through: a second repeats them."""
     return placed is not None and placed.intent.program == program
+
+
+def _strays(asset: Asset, ask: Ask, controls: Controls, view: View) -> bool:
+    """Whether a connected asset has a setpoint that no intent gave it, and no other program rules it.
+
+    Such as one whose agent would not take the last intent and went on with the one before.
+    """
+    if asset.id in view.holding or asset.id not in view.snapshot.connected:
+        return False
+    measurement = view.snapshot.measurements.get(asset.id)
+    setpoint_w = None if measurement is None else measurement.setpoint_w
+    if setpoint_w is None or setpoint_w == asset.reversion_w:
+        return False
+    ruling = _ruling(asset, controls, view)
+    return ruling is None or ruling.program == ask.program
+
+
+def _ruling(asset: Asset, controls: Controls, view: View) -> Control | None:
+    """What the asset obeys, of its own and of all that stands above it."""
+    return controls.governing((asset.id, "", *ancestry(view.snapshot.fleet.path_of(asset))))
 
 
 def _released(asset: Asset, cause: str) -> Draft:

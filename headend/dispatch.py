@@ -75,6 +75,7 @@ class Dispatcher:
         self._order_ms = 0
         self._epoch = ""
         self._revisions: dict[str, int] = {}
+        self._newest: dict[str, Intent] = {}  # by asset, over or not
         self._asks: asyncio.Queue[_Waiting] = asyncio.Queue(_MOST_WAITING)
         self._watchers: list[Watcher] = []
         self._store_fault = ""
@@ -87,6 +88,7 @@ class Dispatcher:
         self._order_ms = self.ledger.newest_ms
         self._epoch = await self._thread.call(self._store.epoch)
         self._revisions = await self._thread.call(self._store.revisions)
+        self._newest = await self._thread.call(self._store.newest_intents)
 
     async def submit(self, ask: Ask) -> Answer:
         """Decide a request and, where it is taken, store it and have it sent. A second one of the same id is answered
@@ -128,13 +130,24 @@ class Dispatcher:
     # --- what agents bring
 
     def unsent(self, held: Mapping[str, tuple[str, int]], asset_ids: Iterable[str]) -> list[Intent]:
-        """What an agent that holds `held` must be told when it registers. What it holds was sent, whoever noted it."""
+        """What an agent that holds `held` must be told when it registers. What it holds was sent, whoever noted it.
+
+        Where nothing is in force any more but the agent holds something older, it is told the newest that there was,
+        though it be over: its guard then ends what that superseded.
+        """
         now_ms = self._clock().utc_ms
         for asset_id, (epoch, revision) in held.items():
             if epoch == self._epoch:
                 self._tell(self.ledger.sent(asset_id, revision, now_ms))
-        found = [self.ledger.unsent(asset_id, held.get(asset_id, ("", 0)), now_ms) for asset_id in asset_ids]
-        return [placed.intent for placed in found if placed is not None]
+        found = [self._due(asset_id, held.get(asset_id, ("", 0)), now_ms) for asset_id in asset_ids]
+        return [intent for intent in found if intent is not None]
+
+    def _due(self, asset_id: str, held: tuple[str, int], now_ms: int) -> Intent | None:
+        placed = self.ledger.unsent(asset_id, held, now_ms)
+        if placed is not None:
+            return placed.intent
+        newest, (epoch, revision) = self._newest.get(asset_id), held
+        return newest if newest is not None and epoch == newest.epoch and revision < newest.revision else None
 
     def sent(self, intent: Intent) -> None:
         """An intent was written to its agent's stream."""
@@ -219,6 +232,7 @@ class Dispatcher:
         except IdTaken:
             return declined(ask, view, now, Kind.ID_TAKEN, "another request has this id")
         self._revisions |= {one.asset_id: one.intent.revision for one in placed}
+        self._newest |= {one.asset_id: one.intent for one in placed}
         self._note_store("")
         return Submitted(self._send(decision, Kept(decision.dispatch, placed), now))
 

@@ -74,7 +74,7 @@ class Ledger:
 
     def unsent(self, asset_id: str, held: tuple[str, int], now_ms: int) -> Placed | None:
         """What an agent must be told about an asset of which it holds `held` (epoch, revision): the intent that is in
-        force, if it is newer than that. Never anything that has expired, and nothing invented.
+        force, if it is newer than that and has not expired. Nothing is invented.
         """
         placed = self.current(asset_id)
         if placed is None or placed.intent.expires_ms <= now_ms:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, select, text, update
+from sqlalchemy import Connection, Engine, RowMapping, func, select, text, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from dermscore.errors import DermsError, NotSetUp
@@ -149,6 +149,14 @@ class StateStore:
             .where((tables.dispatches.c.principal == principal) & lately)
             .order_by(tables.dispatches.c.submitted_ms)
         )
+
+    def newest_intents(self) -> dict[str, Intent]:
+        """The last intent of every asset that ever had one, by asset id, over or not."""
+        table = tables.intents
+        last = select(table.c.asset_id, func.max(table.c.revision)).group_by(table.c.asset_id)
+        query = select(table).where(tuple_(table.c.asset_id, table.c.revision).in_(last))
+        with self._engine.connect() as connection:
+            return {row["asset_id"]: _read_placed(row).intent for row in connection.execute(query).mappings()}
 
     def raise_revision(self, asset_id: str, revision: int) -> None:
         """An agent holds a newer revision than this store ever gave (it was restored): count on from there."""

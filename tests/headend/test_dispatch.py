@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from dermscore.guard import Guard
 from dermscore.intent import IntentState as S
 from headend import progress
 from headend.decision import Declined, Kind
@@ -219,6 +220,38 @@ async def test_a_released_plant_returns_to_its_natural_output(desk, ids):
     assert (desk.sent[ids.solar][-1].setpoint_w, desk.sent[ids.solar][-1].reversion_w) == (None, None)
 
 
+async def test_a_release_takes_back_what_an_asset_went_on_with_when_it_refused_the_last_intent(desk, ids):
+    desk.connect(ids.b1)
+    await desk.ask(ids.b1, 20, asset=True, duration_s=3600)
+    await desk.ask(ids.b1, 40, asset=True, duration_s=3600)
+    desk.report(desk.sent[ids.b1][-1], S.REFUSED, reason="its setpoint is outside the rating")
+    desk.clocks.pass_s(1)
+    desk.hear(ids.b1, power_w=20e6, setpoint_w=20e6)
+    answer = await desk.ask(ids.path)
+    assert shares(answer) == {ids.b1: None}
+    assert desk.sent[ids.b1][-1].revision == 3
+
+
+@pytest.mark.parametrize("setpoint_w", [None, 0.0])
+async def test_a_release_asks_nothing_of_an_asset_that_is_released(desk, ids, setpoint_w):
+    desk.connect(ids.b1, ids.solar)
+    desk.clocks.pass_s(1)
+    desk.hear(ids.b1, setpoint_w=setpoint_w)
+    desk.hear(ids.solar, setpoint_w=None)
+    assert shares(await desk.ask(ids.path)) == {}
+
+
+async def test_a_release_leaves_what_another_program_rules(desk, ids):
+    desk.connect(ids.b1)
+    await desk.ask(ids.path, 20, program="scada", who=GATEWAY, duration_s=600)
+    desk.report(desk.sent[ids.b1][-1], S.RECEIVED)
+    desk.connect(ids.b2)
+    desk.clocks.pass_s(1)
+    desk.hear(ids.b2, setpoint_w=8e6)
+    assert shares(await desk.ask(ids.path)) == {}
+    assert shares(await desk.ask(ids.path, program="scada", who=GATEWAY)) == {ids.b1: None, ids.b2: None}
+
+
 # --- outcomes
 
 
@@ -377,12 +410,32 @@ async def test_a_caller_that_goes_away_does_not_leave_an_intent_stored_and_unsen
 async def test_a_clock_that_is_set_back_does_not_make_the_newest_request_the_older(desk, ids):
     desk.connect(ids.b1)
     await desk.ask(ids.b1, 5, asset=True)
-    desk.clocks.step_utc_s(-3600)
-    desk.hear(ids.b1)
+    desk.clocks.step_utc_s(-10)
     assert isinstance(await desk.ask(ids.b1, 6, asset=True), Submitted)
 
 
 # --- the next start
+
+
+async def test_an_agent_that_comes_back_ends_what_was_superseded_even_by_what_is_over(clocks, ids, restart, wait_until):
+    async with restart() as desk:
+        away = desk.connect(ids.b1)
+        first = await desk.ask(ids.b1, 20, asset=True, duration_s=3600)
+        held = first.kept.intents[0].intent
+        guard, _ = Guard.new(desk.live.fleet.assets[ids.b1]).receive(held, clocks.now, 0)
+        desk.live.disconnect(away.session_id)
+        await desk.ask(ids.b1, 0, asset=True, duration_s=10)
+        clocks.pass_s(10 + progress.GRACE_MS / 1000)
+        await wait_until(lambda: desk.dispatcher.ledger.current(ids.b1) is None)
+        holds = {ids.b1: (held.epoch, held.revision)}
+        (newest,) = desk.dispatcher.unsent(holds, [ids.b1])
+        guard, verdict = guard.receive(newest, clocks.now, 0)
+        assert verdict.superseded == held
+        assert guard.held is None
+        assert desk.dispatcher.unsent({ids.b1: (held.epoch, newest.revision)}, [ids.b1]) == []
+        assert desk.dispatcher.unsent({ids.b1: ("another epoch", 1)}, [ids.b1]) == []
+    async with restart() as desk:
+        assert desk.dispatcher.unsent(holds, [ids.b1]) == [newest]
 
 
 async def test_after_a_crash_nothing_is_zeroed_and_what_is_in_force_goes_on(clocks, ids, restart):

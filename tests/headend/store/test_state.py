@@ -67,6 +67,17 @@ def test_revisions_of_an_asset_rise_and_never_repeat(store):
     assert store.keep(dispatch("later"), [draft("a")])[0].intent.revision == 41
 
 
+def test_the_newest_intent_of_each_asset_is_found_over_or_not(store):
+    store.keep(dispatch("d1"), [draft("a"), draft("b", 1.0)])
+    (newer,) = store.keep(dispatch("d2"), [draft("a", None)])
+    store.record([], [replace(newer, state=IntentState.EXPIRED)])
+    store.raise_revision("b", 9)
+    newest = store.newest_intents()
+    assert newest["a"] == newer.intent
+    assert newest["b"].setpoint_w == 1.0
+    assert set(newest) == {"a", "b"}
+
+
 def test_the_epoch_is_made_once(store):
     epoch = store.epoch()
     assert store.make_identity(99) == epoch
