@@ -215,7 +215,7 @@ def _many(ask: Ask, view: View, tree: Node, now: Now) -> Decided | _No:
         shortfall_w=allocation.shortfall_w,
         causes=tuple(cause.detail for cause in allocation.causes),
     )
-    return Decided(dispatch, drafts + _left_behind(allocation, view, tree))
+    return Decided(dispatch, drafts + _left_behind(ask, allocation, controls, view, tree))
 
 
 def _shares(allocation: Allocation, bounds: Envelope, tree: Node) -> tuple[Draft, ...]:
@@ -235,17 +235,25 @@ def _shares(allocation: Allocation, bounds: Envelope, tree: Node) -> tuple[Draft
     )
 
 
-def _left_behind(allocation: Allocation, view: View, tree: Node) -> tuple[Draft, ...]:
+def _left_behind(ask: Ask, allocation: Allocation, controls: Controls, view: View, tree: Node) -> tuple[Draft, ...]:
     """Releases for assets that cannot be asked now, but still carry out what this dispatch supersedes.
 
     An agent that is away holds its part of an older dispatch; without this it would go on with that when it is back.
+    What another program holds there is not superseded, and stays.
     """
     assets = {asset.id: asset for asset in tree.assets}
     return tuple(
         _released(assets[excluded.asset_id], f"left out: {excluded.detail}")
         for excluded in allocation.excluded
-        if excluded.source is not BoundSource.NO_SHARE and excluded.asset_id in view.holding
+        if excluded.source is not BoundSource.NO_SHARE
+        and excluded.asset_id in view.holding
+        and _rules(ask, assets[excluded.asset_id], controls, view)
     )
+
+
+def _rules(ask: Ask, asset: Asset, controls: Controls, view: View) -> bool:
+    ruling = _ruling(asset, controls, view)
+    return ruling is not None and ruling.source == ask.id
 
 
 def _nobody(allocation: Allocation) -> str:

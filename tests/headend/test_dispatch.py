@@ -177,6 +177,18 @@ async def test_an_agent_that_is_away_is_told_to_let_go_of_what_is_superseded(des
     assert desk.changes[-1].dispatch.state is S.FOLLOWING, "the one that is away does not hold the dispatch back"
 
 
+async def test_an_agent_that_is_away_keeps_what_a_higher_program_holds(desk, ids):
+    away = desk.connect(ids.b1)
+    desk.connect(ids.b2)
+    held = await desk.ask(ids.path, 18, program="scada", who=GATEWAY, duration_s=600)
+    (elsewhere,) = [a.id for a in desk.live.fleet.node("feeder/F12").assets if a.kind == "battery"][2:3]
+    desk.connect(elsewhere)
+    desk.live.disconnect(away.session_id)
+    answer = await desk.ask("feeder/F12", 20)
+    assert shares(answer).keys() == {elsewhere}
+    assert desk.dispatcher.ledger.current(ids.b1).intent.dispatch_id == held.kept.dispatch.id
+
+
 async def test_a_site_target_does_not_free_a_plant_that_was_curtailed_by_name(desk, ids):
     desk.connect(ids.b1, ids.solar)
     await desk.ask(ids.solar, 0, asset=True)
