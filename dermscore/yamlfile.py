@@ -18,51 +18,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from dermscore.document import Document, Steps, written
 from dermscore.errors import BadInput, Problem
 from dermscore.textfile import read_text
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-Model = TypeVar("Model", bound="BaseModel")
-Step = str | int
-Steps = tuple[Step, ...]
+__all__ = ["Document", "Steps", "load", "load_file", "parse", "written"]
 
+Model = TypeVar("Model", bound="BaseModel")
 MAX_DEPTH: Final = 32
 MAX_DIGITS: Final = 100
-
-
-@dataclass(frozen=True)
-class Document:
-    """A YAML file as read: plain dicts, lists, str, int, float, bool and None.
-
-    `where` names the file; `lines` says on which line each place stands: `("assets", 3, "max_mw")` is
-    `assets[3].max_mw`, and `()` the document itself.
-    """
-
-    value: Any
-    where: str
-    lines: Mapping[Steps, int]
-
-    def problem(self, path: Steps, what: str) -> Problem:
-        """A problem at `path`; where that place does not exist, on the line of what should contain it."""
-        known = path
-        while known and known not in self.lines:
-            known = known[:-1]
-        return Problem(f"{self.where}:{self.lines.get(known, 1)}", written(path), what)
-
-
-def written(path: Steps) -> str:
-    """A path as a person writes it: `assets[3].max_mw`; an odd key in quotes: `a["b c"]`."""
-    text = ""
-    for step in path:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        elif _PLAIN_KEY.fullmatch(step):
-            text += f".{step}" if text else step
-        else:
-            text += f"[{json.dumps(step, ensure_ascii=False)}]"
-    return text
 
 
 def load(text: str, where: str) -> Document:
@@ -119,7 +86,6 @@ def parse(model: type[Model], document: Document) -> Model:
         raise BadInput(problems(error, model, document)) from error
 
 
-_PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 # Everything outside YAML 1.2's c-printable (chapter 5.1).
 _FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WORDS: Final[Mapping[str, bool | None]] = {

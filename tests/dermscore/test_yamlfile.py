@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dermscore.assets import generate
 from dermscore.errors import BadInput, Unreadable
-from dermscore.yamlfile import Document, load, load_file, written
+from dermscore.yamlfile import Document, load, load_file
 
 UNHURRIED = settings(deadline=None)  # the machine may be busy with something else
 
@@ -88,19 +88,6 @@ def test_every_place_knows_its_line() -> None:
         ("b", 1, "d"): 5,
         ("b", 1, "d", "e"): 5,
     }
-
-
-def test_a_problem_where_nothing_stands_is_on_the_line_of_what_should_hold_it() -> None:
-    document = load("a: 1\nb:\n  c: 2\n", "f.yaml")
-    assert str(document.problem(("b", "d", 3, "e"), "x")) == "f.yaml:2: b.d[3].e: x"
-    assert str(Document(None, "f.yaml", {}).problem((), "x")) == "f.yaml:1: x"
-
-
-def test_a_path_is_written_as_people_write_it() -> None:
-    assert written(()) == ""
-    assert written(("assets", 3, "max_mw")) == "assets[3].max_mw"
-    assert written(("a", "b c", "d")) == 'a["b c"].d'
-    assert written((0, "a")) == "[0].a"
 
 
 @pytest.mark.parametrize(
