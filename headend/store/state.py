@@ -190,7 +190,7 @@ def _placed(connection: Connection, epoch: str, dispatch: Dispatch, draft: Draft
         dispatch_id=dispatch.id,
         setpoint_w=draft.setpoint_w,
         reversion_w=draft.reversion_w,
-        issued_ms=dispatch.submitted_ms,
+        issued_ms=min(dispatch.submitted_ms, dispatch.updated_ms),  # the former orders, and may run ahead of the clock
         expires_ms=dispatch.expires_ms,
         program=dispatch.program,
         primacy=dispatch.primacy,

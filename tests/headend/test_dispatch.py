@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
-from dermscore.guard import Guard
+from dermscore.guard import Guard, Taken
 from dermscore.intent import IntentState as S
 from headend import progress
 from headend.decision import Declined, Kind
@@ -376,8 +377,6 @@ async def test_many_at_once_are_decided_one_after_another(desk, ids):
 
 
 async def test_what_cannot_be_stored_is_not_sent(desk, ids, monkeypatch, wait_until):
-    from sqlalchemy.exc import OperationalError
-
     desk.connect(ids.b1)
 
     def full(*_: object) -> None:
@@ -394,8 +393,6 @@ async def test_what_cannot_be_stored_is_not_sent(desk, ids, monkeypatch, wait_un
 
 
 async def test_progress_that_the_store_would_not_take_is_stored_later(desk, ids, monkeypatch, wait_until):
-    from sqlalchemy.exc import OperationalError
-
     desk.connect(ids.b1)
     answer = await desk.ask(ids.b1, 5, asset=True)
 
@@ -423,7 +420,10 @@ async def test_a_clock_that_is_set_back_does_not_make_the_newest_request_the_old
     desk.connect(ids.b1)
     await desk.ask(ids.b1, 5, asset=True)
     desk.clocks.step_utc_s(-10)
-    assert isinstance(await desk.ask(ids.b1, 6, asset=True), Submitted)
+    answer = await desk.ask(ids.b1, 6, asset=True, duration_s=5)
+    assert isinstance(answer, Submitted)
+    _, verdict = Guard.new(desk.live.fleet.assets[ids.b1]).receive(desk.sent[ids.b1][-1], desk.clocks.now, 0)
+    assert isinstance(verdict, Taken), "nor does it make it end before it comes"
 
 
 # --- the next start
