@@ -79,6 +79,7 @@ class Dispatcher:
         self._asks: asyncio.Queue[_Waiting] = asyncio.Queue(_MOST_WAITING)
         self._watchers: list[Watcher] = []
         self._store_fault = ""
+        self._recording = asyncio.Lock()
 
     async def load(self) -> None:
         """Take up what was in force when the headend last ran. Call once, before anything else."""
@@ -182,16 +183,20 @@ class Dispatcher:
             await self.record()
 
     async def record(self) -> None:
-        """Store what has changed since it was last stored; what the store will not take waits for the next time."""
-        dispatches, intents = self.ledger.take_changes()
-        if not dispatches and not intents:
-            return
-        try:
-            await self._thread.call(self._store.record, dispatches, intents)
-            self._note_store("")
-        except SQLAlchemyError as error:
-            self.ledger.put_back(dispatches, intents)
-            self._note_store(str(error))
+        """Store what has changed since it was last stored; what the store will not take waits for the next time.
+
+        One at a time: what one puts back must not be put behind what another has stored meanwhile.
+        """
+        async with self._recording:
+            dispatches, intents = self.ledger.take_changes()
+            if not dispatches and not intents:
+                return
+            try:
+                await self._thread.call(self._store.record, dispatches, intents)
+                self._note_store("")
+            except SQLAlchemyError as error:
+                self.ledger.put_back(dispatches, intents)
+                self._note_store(str(error))
 
     @property
     def store_fault(self) -> str:

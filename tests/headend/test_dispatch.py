@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -404,6 +405,32 @@ async def test_progress_that_the_store_would_not_take_is_stored_later(desk, ids,
         desk.report(desk.sent[ids.b1][0], S.FOLLOWING, 5e6)
         await wait_until(lambda: desk.dispatcher.store_fault)
     await wait_until(lambda: desk.store.find(answer.kept.dispatch.id).dispatch.state is S.FOLLOWING)
+
+
+async def test_what_the_store_would_not_take_never_overwrites_what_came_after_it(desk, ids, monkeypatch):
+    desk.connect(ids.b1)
+    answer = await desk.ask(ids.b1, 5, asset=True)
+    record, failing, go_on = StateStore.record, threading.Event(), threading.Event()
+
+    def broken_once(store: StateStore, dispatches: object, intents: object) -> None:
+        if not failing.is_set():
+            failing.set()
+            go_on.wait(20)
+            raise OperationalError("UPDATE", {}, Exception("database is locked"))
+        record(store, dispatches, intents)
+
+    monkeypatch.setattr(StateStore, "record", broken_once)
+    desk.report(desk.sent[ids.b1][0], S.ACTIVE, 1.0)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(desk.dispatcher.record())
+        assert await asyncio.to_thread(failing.wait, 20)
+        desk.report(desk.sent[ids.b1][0], S.COMPLETE, 5e6)
+        group.create_task(desk.dispatcher.record())
+        await asyncio.sleep(0)
+        go_on.set()
+    await desk.dispatcher.record()
+    kept = desk.store.find(answer.kept.dispatch.id)
+    assert (kept.dispatch.state, kept.intents[0].state) == (S.COMPLETE, S.COMPLETE)
 
 
 async def test_a_caller_that_goes_away_does_not_leave_an_intent_stored_and_unsent(desk, ids, wait_until):
