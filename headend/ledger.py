@@ -39,7 +39,8 @@ class Ledger:
         self._dispatches[kept.dispatch.id] = kept.dispatch
         self._intents[kept.dispatch.id] = {placed.asset_id: placed for placed in kept.intents}
         self._current |= {placed.asset_id: kept.dispatch.id for placed in kept.intents if not placed.over}
-        return self._settle(touched, now_ms)
+        at_once = {kept.dispatch.id} if kept.dispatch.over else set()  # a release of nothing is not in force
+        return self._settle(touched | at_once, now_ms)
 
     def sent(self, asset_id: str, revision: int, now_ms: int) -> list[Kept]:
         """The intent was written to its agent's stream. Returns the dispatches that this changed, as all below do."""

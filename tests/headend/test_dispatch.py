@@ -225,6 +225,8 @@ async def test_releasing_what_is_not_held_is_complete_at_once(desk, ids):
     assert answer.kept.dispatch.state is S.COMPLETE
     assert "holds nothing" in answer.kept.dispatch.reason
     assert desk.sent == {}
+    assert desk.dispatcher.ledger.find(answer.kept.dispatch.id) is None, "it is over"
+    assert await desk.dispatcher.find(answer.kept.dispatch.id) == answer.kept
 
 
 async def test_a_released_plant_returns_to_its_natural_output(desk, ids):
