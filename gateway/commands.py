@@ -14,6 +14,7 @@ from typing import Final
 from dermscore.intent import TERMINAL, IntentState, advance
 from dermscore.model import Now
 from dermscore.points import CommandRow, Control, Mode
+from dermscore.quality import Quality
 from gateway.contract import Contract
 from gateway.faces import ControlRequest, Status
 from wire.boundary import BoundaryCommand, BoundaryOutcome
@@ -42,6 +43,8 @@ class Flight:
     """One accepted command. `overdue_mono_ms` is when it is given up unless the device is known to have it by then.
 
     `inferred`: that it failed is our own guess, because nobody confirmed it. The devices may have it all the same.
+    `delivered_w` was measured at `measured_ms` (UTC, the headend's) with `quality` (None: nothing vouches for it);
+    `lost`: the link has been gone since.
     """
 
     id: str
@@ -54,6 +57,9 @@ class Flight:
     reason: str = ""
     delivered_w: float | None = None
     inferred: bool = False
+    quality: Quality | None = None
+    measured_ms: int = 0
+    lost: bool = False
 
     @property
     def under_way(self) -> bool:
@@ -185,8 +191,9 @@ def follow(commands: Commands, told: BoundaryOutcome) -> tuple[Commands, Flight 
     flight = commands.flights.get(told.id)
     if flight is None or not _tells(flight, told.state):
         return commands, None
-    delivered_w = flight.delivered_w if told.delivered_w is None else told.delivered_w
-    after = replace(flight, state=told.state, reason=told.reason, delivered_w=delivered_w, inferred=False)
+    after = replace(flight, state=told.state, reason=told.reason, inferred=False)
+    if told.delivered_w is not None:
+        after = replace(after, delivered_w=told.delivered_w, quality=told.quality, measured_ms=told.time_ms, lost=False)
     if after == flight:
         return commands, None
     return replace(commands, flights={**commands.flights, told.id: after}), after
@@ -197,6 +204,13 @@ def overdue(commands: Commands, now: Now) -> tuple[Commands, tuple[Flight, ...]]
     late = [each for each in commands.under_way if now.mono_ms >= each.overdue_mono_ms]
     failed = tuple(replace(each, state=IntentState.FAILED, reason=NOT_CONFIRMED, inferred=True) for each in late)
     return replace(commands, flights={**commands.flights, **{each.id: each for each in failed}}), failed
+
+
+def lose(commands: Commands) -> tuple[Commands, tuple[Flight, ...]]:
+    """The link has been down for long: nobody knows what is delivered now."""
+    known = (each for each in commands.flights.values() if each.delivered_w is not None and not each.lost)
+    lost = tuple(replace(each, lost=True) for each in known)
+    return replace(commands, flights={**commands.flights, **{each.id: each for each in lost}}), lost
 
 
 def target_in_force_w(commands: Commands, row: CommandRow) -> float:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from daemon import logs
 from dermscore.intent import IntentState
 from dermscore.model import Now
+from dermscore.quality import Quality
 from gateway import commands, local, records
 from gateway.commands import Commands, Conditions, Denied, Flight, Wish
 from gateway.contract import Contract
@@ -27,6 +28,8 @@ from gateway.recorder import Recorder
 from wire.boundary import BoundaryCommand, BoundaryOutcome
 
 DURABLE_WITHIN_S: Final = 0.5
+FEEDBACK_STALE_S: Final = 10
+"""How long the link may be down before what a command delivers is COMM_LOST. No row says it: a local point has none."""
 
 _DENIALS: Final = frozenset(
     {
@@ -65,6 +68,7 @@ class Desk:
         self._now = now
         self._image: Image | None = None
         self._commands = Commands()
+        self._linked_mono_ms = now().mono_ms  # when the link was last seen up
 
     @property
     def outstanding(self) -> Commands:
@@ -113,11 +117,21 @@ class Desk:
             self._changed(flight)
 
     def tick(self) -> None:
-        """Give up what nobody confirms."""
+        """Give up what nobody confirms, and say so where nobody knows any longer what is delivered."""
         self._commands, failed = commands.overdue(self._commands, self._now())
         for flight in failed:
             self._recorder.note(records.ended(flight.id, flight.command, flight.state.value, flight.reason))
             self._changed(flight)
+        self._age()
+
+    def _age(self) -> None:
+        conditions, now = self._conditions(), self._now()
+        if conditions.link_up:
+            self._linked_mono_ms = now.mono_ms
+        elif conditions.isolated or now.mono_ms - self._linked_mono_ms >= FEEDBACK_STALE_S * 1000:
+            self._commands, lost = commands.lose(self._commands)
+            for name in {flight.command for flight in lost}:
+                self._show(name)
 
     def _decide(self, request: ControlRequest) -> Wish | Denied:
         return commands.decide(request, self._contract, self._commands, self._conditions(), self._now())
@@ -183,6 +197,8 @@ class Desk:
             now_ms,
             delivered_w=flight.delivered_w,
             inferred=flight.inferred,
+            quality=None if flight.quality is None else flight.quality.bits,
+            measured_ms=flight.measured_ms,
         )
         self._remember(written)
         self._show(flight.command)
@@ -217,6 +233,9 @@ def _flight(row: Row, contract: Contract, now: Now) -> Flight:
         row.reason,
         row.delivered_w,
         bool(row.inferred),
+        None if row.quality is None else Quality.from_bits(row.quality),
+        row.measured_ms,
+        lost=row.delivered_w is not None,  # until it is told again: nobody knows what happened meanwhile
     )
 
 

@@ -1,7 +1,8 @@
 """The points that the gateway makes itself: of its own health, and of the commands. Pure.
 
-They never age: the gateway knows them at first hand. What they say did not cross the boundary, so no record precedes
-them; what a command has come to is known from a publication, and that one has its own.
+They never age, save for what a command delivers: the gateway knows the others at first hand. What they say did not
+cross the boundary, so no record precedes them; what a command has come to is known from a publication, and that one has
+its own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from gateway.contract import Contract
 from gateway.faces import Update
 
 _NO_FEEDBACK = Quality(Validity.INVALID, Source.CALCULATED, Cause.RESTART)
+_SIMULATED = Quality(Validity.INVALID, Source.CALCULATED, Cause.TEST)
+_UNVOUCHED = Quality(Validity.QUESTIONABLE, Source.CALCULATED)
 _CALCULATED = Quality(Validity.GOOD, Source.CALCULATED)
 
 
@@ -58,11 +61,22 @@ def _feedback(contract: Contract, row: CommandRow, flight: Flight | None, now: N
         if flight is None or flight.delivered_w is None:
             yield Update(point.name, point.to_raw(0.0).raw, _NO_FEEDBACK, now.utc_ms)
             continue
+        told = _UNVOUCHED if flight.quality is None else flight.quality
+        if contract.live and told.causes & Cause.TEST:
+            yield Update(point.name, point.to_raw(0.0).raw, _SIMULATED, now.utc_ms)
+            continue
         scaled = point.to_raw(flight.delivered_w)
-        quality = (
-            _CALCULATED if scaled.clamped is None else _CALCULATED.because(Cause.OVER_RANGE, Validity.QUESTIONABLE)
-        )
-        yield Update(point.name, scaled.raw, quality, now.utc_ms)
+        if scaled.clamped is not None:
+            told = told.because(Cause.OVER_RANGE, Validity.QUESTIONABLE)
+        quality = _by_now(told, flight)
+        yield Update(point.name, scaled.raw, quality, flight.measured_ms if quality == told else now.utc_ms)
+
+
+def _by_now(told: Quality, flight: Flight) -> Quality:
+    """What was measured is the last value that will come once the command is over, or as long as the link is down."""
+    if flight.lost:
+        return told.because(Cause.COMM_LOST, Validity.HELD)
+    return told.because(Cause.NONE, Validity.HELD) if flight.over else told
 
 
 def _mirror(row: CommandRow, flight: Flight | None, now: Now) -> Update:

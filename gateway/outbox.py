@@ -40,16 +40,24 @@ CREATE TABLE command (
     reason TEXT NOT NULL DEFAULT '',
     delivered_w REAL,
     changed_ms INTEGER NOT NULL,
-    inferred INTEGER NOT NULL DEFAULT 0
+    inferred INTEGER NOT NULL DEFAULT 0,
+    quality INTEGER,
+    measured_ms INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX command_name ON command (name, number);
 """
 _FROM_1 = f"""
 ALTER TABLE command ADD COLUMN inferred INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE command ADD COLUMN quality INTEGER;
+ALTER TABLE command ADD COLUMN measured_ms INTEGER NOT NULL DEFAULT 0;
 UPDATE command SET inferred = 1 WHERE state = 'failed' AND reason IN ('{UNKNOWN_FATE}', '{NOT_CONFIRMED}');
 """
-_COLUMNS = "id, name, target_w, master, accepted_ms, state, reason, delivered_w, inferred"
-_CHANGE = "UPDATE command SET state = ?, reason = ?, delivered_w = ?, inferred = ?, changed_ms = ? WHERE id = ?"
+_COLUMNS = "id, name, target_w, master, accepted_ms, state, reason, delivered_w, inferred, quality, measured_ms"
+_FAIL = "UPDATE command SET state = ?, reason = ?, inferred = 1, changed_ms = ? WHERE id = ?"
+_CHANGE = """
+UPDATE command SET state = ?, reason = ?, delivered_w = ?, inferred = ?, quality = ?, measured_ms = ?, changed_ms = ?
+WHERE id = ?
+"""
 _UNCONFIRMED = (IntentState.SUBMITTED.value, IntentState.SENT.value)
 
 
@@ -57,7 +65,8 @@ _UNCONFIRMED = (IntentState.SUBMITTED.value, IntentState.SENT.value)
 class Row:
     """One command. `state` is `new`, `withdrawn`, or an `IntentState` value.
 
-    `inferred`: its failure is the gateway's guess, and somebody may know better.
+    `inferred`: its failure is the gateway's guess, and somebody may know better. `quality` (bits, None where nobody
+    vouches) and `measured_ms` are those of `delivered_w`.
     """
 
     id: str
@@ -69,6 +78,8 @@ class Row:
     reason: str = ""
     delivered_w: float | None = None
     inferred: bool = False
+    quality: int | None = None
+    measured_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +148,11 @@ class Outbox:
         *,
         delivered_w: float | None = None,
         inferred: bool = False,
+        quality: int | None = None,
+        measured_ms: int = 0,
     ) -> Future[None]:
         """The row of a command has come to `state`."""
-        values = (state, reason, delivered_w, inferred, now_ms, identifier)
+        values = (state, reason, delivered_w, inferred, quality, measured_ms, now_ms, identifier)
         return self._do(lambda database: _execute(database, _CHANGE, values))
 
     def close(self) -> None:
@@ -194,8 +207,7 @@ def _recover(database: sqlite3.Connection, now_ms: int) -> Found:
     database.execute("BEGIN IMMEDIATE")
     database.execute("DELETE FROM command WHERE state = ?", (NEW,))
     for row in failed:
-        values = (IntentState.FAILED.value, UNKNOWN_FATE, row.delivered_w, True, now_ms, row.id)
-        database.execute(_CHANGE, values)
+        database.execute(_FAIL, (IntentState.FAILED.value, UNKNOWN_FATE, now_ms, row.id))
     database.execute("COMMIT")
     last = "SELECT max(number) FROM command WHERE state != ? GROUP BY name"
     newest = _rows(database, f"WHERE number IN ({last})", WITHDRAWN)

@@ -126,6 +126,7 @@ def outcome(told: BoundaryOutcome, session: str, publisher: str, contract: str) 
         "delivered_w": [told.delivered_w],
         "shortfall_w": [told.shortfall_w],
         "time_ms": [told.time_ms],
+        "quality": [None if told.quality is None else told.quality.bits],
     }
     digests = {"contract": contract}
     return Entry(

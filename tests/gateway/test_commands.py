@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dermscore.intent import TERMINAL, IntentState
 from dermscore.points import PointType
+from dermscore.quality import Quality, Source
 from gateway import commands
 from gateway.commands import REMEMBERED, Commands, Conditions, Denied, Wish, accept, decide, follow, overdue
 from gateway.contract import Contract
@@ -176,6 +177,21 @@ def test_a_command_follows_its_reports_and_never_back() -> None:
     known, flight = follow(known, told("cmd-0", IntentState.COMPLETE))
     assert flight is not None
     assert (flight.over, flight.delivered_w) == (True, 5.0)  # what is not told again still stands
+
+
+def test_what_is_delivered_keeps_its_quality_and_time_and_is_lost_with_the_link() -> None:
+    known = flown(TARGET)
+    assert commands.lose(known) == (known, ())  # nothing is known to be delivered yet
+    good = Quality(source=Source.CALCULATED)
+    known, _ = follow(known, told("cmd-0", IntentState.ACTIVE, delivered_w=5.0, quality=good, time_ms=7))
+    known, flight = follow(known, told("cmd-0", IntentState.FOLLOWING, time_ms=9))
+    assert flight is not None
+    assert (flight.delivered_w, flight.quality, flight.measured_ms, flight.lost) == (5.0, good, 7, False)
+    known, (lost,) = commands.lose(known)
+    assert lost == known.flights["cmd-0"] == replace(flight, lost=True)
+    assert commands.lose(known) == (known, ())
+    known, again = follow(known, told("cmd-0", IntentState.FOLLOWING, delivered_w=5.0, quality=good, time_ms=7))
+    assert again == flight
 
 
 def test_the_outcome_of_another_is_nobodys() -> None:

@@ -526,13 +526,14 @@ def test_a_heartbeat_counts_and_shows_nothing() -> None:
 
 def test_an_outcome_of_our_command_waits_for_its_record_like_a_value() -> None:
     bench = Bench()
-    told = BoundaryOutcome("cmd-1", IntentState.FOLLOWING, "", 5000.0, 0.0, T0)
+    told = BoundaryOutcome("cmd-1", IntentState.FOLLOWING, "", 5000.0, 0.0, T0, CALCULATED)
     admission = bench.admit(bench.headend.outcome(told), outstanding={"cmd-1"})
     assert admission.outcome == told
     assert admission.record is not None
     assert admission.record.body is not None
     assert admission.record.kind == "command.outcome"
     assert admission.record.body.columns["id"] == ["cmd-1"]
+    assert admission.record.body.columns["quality"] == [CALCULATED.bits]
 
 
 # Streams and isolation.

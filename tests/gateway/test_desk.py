@@ -13,15 +13,16 @@ import pytest
 
 from dermscore.intent import IntentState
 from dermscore.points import COMMAND_STATE_CODES, PointType
+from dermscore.quality import Cause, Validity
 from gateway.commands import Conditions
-from gateway.desk import DURABLE_WITHIN_S, Desk
-from gateway.faces import ControlRequest, FaceEvent, FaceEventKind, Status
+from gateway.desk import DURABLE_WITHIN_S, FEEDBACK_STALE_S, Desk
+from gateway.faces import ControlRequest, FaceEvent, FaceEventKind, Status, Update
 from gateway.image import Image
 from gateway.outbox import Outbox, Row, read
 from gateway.recorder import Recorder
 from tests.gateway.lying_trail import LyingTrail
 from tests.gateway.screen import Screen
-from tests.gateway.stage import Clock, contract
+from tests.gateway.stage import CALCULATED, Clock, contract
 from tests.gateway.stand_in import eventually
 from wire.boundary import BoundaryCommand, BoundaryOutcome
 
@@ -36,6 +37,7 @@ class Bench:
     trail: LyingTrail = field(default_factory=LyingTrail)
     clock: Clock = field(default_factory=Clock)
     link_up: bool = True
+    isolated: bool = False
     stream: bool = True
     sent: list[BoundaryCommand] = field(default_factory=list)
 
@@ -46,7 +48,7 @@ class Bench:
         self.desk.begin(self.image, self.outbox.recover(self.clock.now.utc_ms).result())
 
     def conditions(self) -> Conditions:
-        return Conditions(False, self.link_up, self.recorder.ok)
+        return Conditions(self.isolated, self.link_up, self.recorder.ok)
 
     def send(self, wish: BoundaryCommand) -> bool:
         # whatever the stream sees is durable already
@@ -163,6 +165,40 @@ async def test_outcomes_move_the_status_points(bench: Bench) -> None:
     assert bench.image.shown["feedback"].raw == 250
     bench.desk.told(BoundaryOutcome(identifier, IntentState.SENT, "late", None, None, 0))
     assert bench.state() == "following"
+
+
+async def test_feedback_is_lost_some_time_after_the_link_and_good_when_it_is_told_again(bench: Bench) -> None:
+    bench.operate()
+    told = BoundaryOutcome(bench.sent[0].id, IntentState.FOLLOWING, "", 250_000.0, None, 1, CALCULATED)
+    bench.desk.told(told)
+    bench.clock.advance(3600)
+    bench.desk.tick()
+    assert bench.image.shown["feedback"] == Update("feedback", 250, CALCULATED, 1)
+    bench.link_up = False
+    bench.clock.advance(FEEDBACK_STALE_S - 1)
+    bench.desk.tick()
+    assert bench.image.shown["feedback"].quality == CALCULATED
+    bench.clock.advance(1)
+    bench.desk.tick()
+    lost = bench.image.shown["feedback"]
+    assert (lost.raw, lost.quality.causes, lost.quality.validity) == (250, Cause.COMM_LOST, Validity.HELD)
+    assert lost.time_ms == bench.clock.now.utc_ms
+    bench.link_up = True
+    bench.desk.tick()
+    assert bench.image.shown["feedback"] == lost  # a link alone does not vouch for what was measured before
+    bench.desk.told(told)
+    assert bench.image.shown["feedback"].quality == CALCULATED
+
+
+async def test_feedback_is_lost_at_once_where_the_boundary_is_closed_and_after_a_restart(bench: Bench) -> None:
+    bench.operate()
+    bench.desk.told(BoundaryOutcome(bench.sent[0].id, IntentState.FOLLOWING, "", 250_000.0, None, 1, CALCULATED))
+    await eventually(lambda: read(bench.path)[0].quality == CALCULATED.bits)
+    again = Bench(bench.path, bench.outbox)
+    assert again.image.shown["feedback"].quality.causes == Cause.COMM_LOST
+    bench.isolated, bench.link_up = True, False
+    bench.desk.tick()
+    assert bench.image.shown["feedback"].quality.causes == Cause.COMM_LOST
 
 
 async def test_what_nobody_confirms_fails_after_its_time(bench: Bench) -> None:

@@ -10,17 +10,18 @@ from dermscore.intent import IntentState
 from dermscore.points import COMMAND_STATE_CODES
 from dermscore.quality import GOOD, Cause, Validity
 from gateway.commands import Commands, Flight
+from gateway.contract import Contract
 from gateway.faces import Update
 from gateway.local import Health, command_points, health_points
-from tests.gateway.stage import T0, Clock, contract, point, points
+from tests.gateway.stage import CALCULATED, T0, Clock, contract, point, points
 
 CONTRACT = contract()
 FLIGHT = Flight("cmd-0", "target", 250_000.0, "ems", T0, 0)
 
 
-def of(flight: Flight | None, row: str = "target") -> dict[str, Update]:
+def of(flight: Flight | None, row: str = "target", by: Contract = CONTRACT) -> dict[str, Update]:
     known = Commands() if flight is None else Commands({flight.id: flight})
-    return {each.point: each for each in command_points(CONTRACT, known, CONTRACT.command[row], Clock().now)}
+    return {each.point: each for each in command_points(by, known, by.command[row], Clock().now)}
 
 
 def test_health_is_shown_as_it_is() -> None:
@@ -59,6 +60,31 @@ def test_the_output_mirrors_the_target_and_says_when_it_is_no_longer_in_effect()
     assert of(FLIGHT)["target"] == Update("target", 250, GOOD, T0)
     over = of(replace(FLIGHT, state=IntentState.EXPIRED))["target"]
     assert (over.raw, over.quality.causes) == (250, Cause.NOT_IN_EFFECT)
+
+
+MOVING = replace(FLIGHT, state=IntentState.FOLLOWING, delivered_w=249_600.0, quality=CALCULATED, measured_ms=T0 - 500)
+
+
+def test_feedback_has_the_quality_and_time_that_the_headend_gave_it() -> None:
+    assert of(MOVING)["feedback"] == Update("feedback", 250, CALCULATED, T0 - 500)
+    low = CALCULATED.because(Cause.LOW_COVERAGE, Validity.HELD)
+    assert of(replace(MOVING, quality=low))["feedback"].quality == low
+    assert of(replace(MOVING, quality=None))["feedback"].quality.validity is Validity.QUESTIONABLE
+
+
+def test_simulated_feedback_is_good_in_rehearsal_and_never_shown_live() -> None:
+    simulated = replace(MOVING, quality=CALCULATED.because(Cause.TEST))
+    assert of(simulated)["feedback"].quality.good
+    live = of(simulated, by=contract(contract="live"))["feedback"]
+    assert (live.raw, live.quality.validity, live.quality.causes) == (0, Validity.INVALID, Cause.TEST)
+
+
+def test_feedback_is_held_once_the_command_is_over_or_the_link_is_lost() -> None:
+    over = of(replace(MOVING, state=IntentState.COMPLETE))["feedback"]
+    assert (over.raw, over.quality.validity, over.quality.causes, over.time_ms) == (250, Validity.HELD, Cause.NONE, T0)
+    lost = of(replace(MOVING, lost=True))["feedback"]
+    assert (lost.raw, lost.quality.validity, lost.quality.causes) == (250, Validity.HELD, Cause.COMM_LOST)
+    assert lost.time_ms == T0
 
 
 def test_feedback_is_clamped_to_its_range() -> None:

@@ -88,7 +88,7 @@ async def test_a_command_goes_out_and_its_outcome_comes_back_under_one_id(headen
         assert (sent.path, sent.mode, sent.target_w, sent.primacy) == (PATH, "target", 250_000.0, 1)
         assert 0 < sent.heard_seq <= headend.seq
         assert await scada.operate("AO", 0, 260) == ALREADY_ACTIVE
-        headend.outcome(BoundaryOutcome(sent.id, IntentState.FOLLOWING, "", 249_600.0, 400.0, now_ms()))
+        headend.outcome(BoundaryOutcome(sent.id, IntentState.FOLLOWING, "", 249_600.0, 400.0, now_ms(), CALCULATED))
         seen = await until(scada, lambda seen: seen["AI", 3].value == 5)
         assert (seen["AI", 5].value, seen["AI", 5].flags) == (250, flags.ONLINE)
         assert (seen["AO", 0].value, seen["AO", 0].flags) == (250, flags.ONLINE)
