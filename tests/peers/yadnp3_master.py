@@ -211,7 +211,7 @@ def _run(host: str, port: int, outstation: int, master: int) -> None:
 
 def _obey(library: Any, stack: Any, readings: Any, done: queue.Queue[str], command: dict[str, Any]) -> None:
     if command["do"] == "operate":
-        _operate(library, stack, command)
+        _operate(library, stack, done, command)
         return
     until = time.monotonic() + 9
     while True:
@@ -235,7 +235,7 @@ def _start(library: Any, stack: Any, readings: Any, command: dict[str, Any]) -> 
         stack.Restart(library.RestartType.COLD, lambda result: None)
 
 
-def _operate(library: Any, stack: Any, command: dict[str, Any]) -> None:
+def _operate(library: Any, stack: Any, done: queue.Queue[str], command: dict[str, Any]) -> None:
     answers: queue.Queue[tuple[str, list[Any]]] = queue.Queue()
     if command["type"] == "BO":
         order = library.ControlRelayOutputBlock(getattr(library.OperationType, command["value"]))
@@ -246,6 +246,7 @@ def _operate(library: Any, stack: Any, command: dict[str, Any]) -> None:
     send = stack.SelectAndOperate if command["how"] == "sbo" else stack.DirectOperate
     send(order, command["index"], lambda result: answers.put((result.summary.name, result.to_list())))
     summary, points = answers.get(timeout=9)
+    done.get(timeout=9)  # a command is a user task too: left there, its end would be taken for the next scan's
     status = points[0].status.value if points else 127
     _say(**{"is": "done"}, result=summary, status=status)
 
