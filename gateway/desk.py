@@ -87,9 +87,7 @@ class Desk:
         for row in found.failed:
             self._recorder.note(records.ended(row.id, row.name, IntentState.FAILED.value, row_reason(found, row)))
             log.warning("a command of unknown fate is reported failed", id=row.id, command=row.name)
-        now = self._now()
-        flights = [_flight(row, self._contract, now) for row in found.newest if row.name in self._contract.command]
-        self._commands = Commands({flight.id: flight for flight in flights})
+        self._commands = _resumed(found.kept, self._contract, self._now())
         for name in self._contract.command:
             self._show(name)
 
@@ -164,7 +162,8 @@ class Desk:
     def _make_durable(self, identifier: str, wish: Wish, request: ControlRequest) -> None:
         """Row, record, row: after a crash between any two of them the outbox still says what to do."""
         until_s = time.monotonic() + DURABLE_WITHIN_S
-        row = Row(identifier, wish.row.name, wish.target_w, request.master, self._now().utc_ms, "")
+        now_ms = self._now().utc_ms
+        row = Row(identifier, wish.row.name, wish.target_w, request.master, now_ms, "", energy_wh=wish.energy_wh)
         _wait(self._outbox.add(row), until_s, "the outbox")
         entry = records.command(
             identifier, wish.row.name, request, wish.target_w, wish.row.hold_s, self._contract.digest
@@ -215,7 +214,18 @@ class Desk:
 
 def row_reason(found: Found, row: Row) -> str:
     """Why a row was failed at start, as the outbox has it now."""
-    return next((each.reason for each in found.newest if each.id == row.id), row.reason) or "its fate is not known"
+    return next((each.reason for each in found.kept if each.id == row.id), row.reason) or "its fate is not known"
+
+
+def _resumed(rows: Sequence[Row], contract: Contract, now: Now) -> Commands:
+    """What the outbox remembers. Who was in control stays so unless the contract no longer lets it operate."""
+    known = [row for row in rows if row.name in contract.command]
+    flights = {row.id: _flight(row, contract, now) for row in known}
+    holders = [(contract.command[row.name].outstation, row.master) for row in known[-1:]]
+    in_control = next((each for each in holders if each in contract.may_control), None)
+    ages_ms = [max(0, now.utc_ms - row.accepted_ms) for row in rows]  # a clock that was set back makes nothing younger
+    moved = [(now.mono_ms - age_ms, row.energy_wh) for age_ms, row in zip(ages_ms, rows, strict=True)]
+    return Commands(flights, in_control, tuple(moved))
 
 
 def _flight(row: Row, contract: Contract, now: Now) -> Flight:

@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 
 from dermscore.errors import BadInput, NotSetUp, Problem
 from dermscore.intent import TERMINAL, IntentState
-from gateway.commands import NOT_CONFIRMED
+from gateway.commands import NOT_CONFIRMED, QUARTER_HOUR_MS, REMEMBERED
 
 Result = TypeVar("Result")
 
@@ -42,7 +42,8 @@ CREATE TABLE command (
     changed_ms INTEGER NOT NULL,
     inferred INTEGER NOT NULL DEFAULT 0,
     quality INTEGER,
-    measured_ms INTEGER NOT NULL DEFAULT 0
+    measured_ms INTEGER NOT NULL DEFAULT 0,
+    energy_wh REAL NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX command_name ON command (name, number);
 """
@@ -50,9 +51,20 @@ _FROM_1 = f"""
 ALTER TABLE command ADD COLUMN inferred INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE command ADD COLUMN quality INTEGER;
 ALTER TABLE command ADD COLUMN measured_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE command ADD COLUMN energy_wh REAL NOT NULL DEFAULT 0;
 UPDATE command SET inferred = 1 WHERE state = 'failed' AND reason IN ('{UNKNOWN_FATE}', '{NOT_CONFIRMED}');
 """
-_COLUMNS = "id, name, target_w, master, accepted_ms, state, reason, delivered_w, inferred, quality, measured_ms"
+_COLUMNS = (
+    "id, name, target_w, master, accepted_ms, state, reason, delivered_w, inferred, quality, measured_ms, energy_wh"
+)
+_KEPT = f"""
+WHERE state != '{WITHDRAWN}' AND (
+    number IN (SELECT max(number) FROM command WHERE state != '{WITHDRAWN}' GROUP BY name)
+    OR number > (SELECT max(number) FROM command) - {REMEMBERED}
+    OR state NOT IN ({", ".join(f"'{state.value}'" for state in sorted(TERMINAL))})
+    OR accepted_ms > ?
+) ORDER BY number
+"""
 _FAIL = "UPDATE command SET state = ?, reason = ?, inferred = 1, changed_ms = ? WHERE id = ?"
 _CHANGE = """
 UPDATE command SET state = ?, reason = ?, delivered_w = ?, inferred = ?, quality = ?, measured_ms = ?, changed_ms = ?
@@ -66,7 +78,7 @@ class Row:
     """One command. `state` is `new`, `withdrawn`, or an `IntentState` value.
 
     `inferred`: its failure is the gateway's guess, and somebody may know better. `quality` (bits, None where nobody
-    vouches) and `measured_ms` are those of `delivered_w`.
+    vouches) and `measured_ms` are those of `delivered_w`. `energy_wh` is what its step moves within 15 minutes.
     """
 
     id: str
@@ -80,15 +92,20 @@ class Row:
     inferred: bool = False
     quality: int | None = None
     measured_ms: int = 0
+    energy_wh: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the outbox held at start: rows dropped, rows failed, and the last row of each command as it stands now."""
+    """What the outbox held at start: rows dropped, rows failed, and the rows that are taken up again, oldest first.
+
+    Those are as they stand now: all that are not over, all of the last 15 minutes, the last of each command, and the
+    last thousand.
+    """
 
     dropped: tuple[Row, ...]
     failed: tuple[Row, ...]
-    newest: tuple[Row, ...]
+    kept: tuple[Row, ...]
 
 
 class Outbox:
@@ -192,9 +209,9 @@ def read(path: Path) -> list[Row]:
 
 
 def _add(database: sqlite3.Connection, row: Row) -> None:
-    values = (row.id, row.name, row.target_w, row.master, row.accepted_ms, NEW, row.accepted_ms)
-    columns = "id, name, target_w, master, accepted_ms, state, changed_ms"
-    _execute(database, f"INSERT INTO command ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    values = (row.id, row.name, row.target_w, row.master, row.accepted_ms, row.energy_wh, NEW, row.accepted_ms)
+    columns = "id, name, target_w, master, accepted_ms, energy_wh, state, changed_ms"
+    _execute(database, f"INSERT INTO command ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
 def _execute(database: sqlite3.Connection, sql: str, values: tuple[str | int | float | None, ...]) -> None:
@@ -209,12 +226,10 @@ def _recover(database: sqlite3.Connection, now_ms: int) -> Found:
     for row in failed:
         database.execute(_FAIL, (IntentState.FAILED.value, UNKNOWN_FATE, now_ms, row.id))
     database.execute("COMMIT")
-    last = "SELECT max(number) FROM command WHERE state != ? GROUP BY name"
-    newest = _rows(database, f"WHERE number IN ({last})", WITHDRAWN)
-    return Found(tuple(dropped), tuple(failed), tuple(newest))
+    return Found(tuple(dropped), tuple(failed), tuple(_rows(database, _KEPT, now_ms - QUARTER_HOUR_MS)))
 
 
-def _rows(database: sqlite3.Connection, where: str, *values: str) -> list[Row]:
+def _rows(database: sqlite3.Connection, where: str, *values: str | int) -> list[Row]:
     return [Row(*found) for found in database.execute(f"SELECT {_COLUMNS} FROM command {where}", values)]
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from dermscore.intent import IntentState
+from dermscore.model import Now
 from dermscore.points import COMMAND_STATE_CODES, PointType
 from dermscore.quality import Cause, Validity
 from gateway.commands import Conditions
+from gateway.contract import Contract
 from gateway.desk import DURABLE_WITHIN_S, FEEDBACK_STALE_S, Desk
 from gateway.faces import ControlRequest, FaceEvent, FaceEventKind, Status, Update
 from gateway.image import Image
@@ -22,7 +24,7 @@ from gateway.outbox import Outbox, Row, read
 from gateway.recorder import Recorder
 from tests.gateway.lying_trail import LyingTrail
 from tests.gateway.screen import Screen
-from tests.gateway.stage import CALCULATED, Clock, contract
+from tests.gateway.stage import CALCULATED, Clock, contract, files
 from tests.gateway.stand_in import eventually
 from wire.boundary import BoundaryCommand, BoundaryOutcome
 
@@ -244,6 +246,45 @@ async def test_after_a_restart_a_command_in_force_is_followed_further(bench: Ben
     assert again.image.shown["target"].raw == 250
     again.desk.told(BoundaryOutcome(identifier, IntentState.SUPERSEDED, "", None, None, 0))
     assert again.state() == "superseded"
+
+
+async def test_a_restart_forgets_no_living_command(bench: Bench) -> None:
+    bench.operate()
+    bench.desk.told(BoundaryOutcome(bench.sent[0].id, IntentState.FOLLOWING, "", 250e3, 0.0, 1))
+    bench.operate(replace(TARGET, value=300.0))
+    again = Bench(bench.path, bench.outbox)
+    assert all(sent.id in again.desk for sent in bench.sent)
+    again.desk.told(BoundaryOutcome(bench.sent[0].id, IntentState.SUPERSEDED, "", None, None, 2))
+    assert again.desk.outstanding.flights[bench.sent[0].id].state is IntentState.SUPERSEDED
+    assert again.state() == "failed"  # the newest one is what the point shows
+
+
+async def test_a_restart_forgets_neither_the_energy_that_moved_nor_who_is_in_control(bench: Bench) -> None:
+    bench.operate()
+    before = bench.desk.outstanding
+    bench.clock.advance(100)
+    again = Bench(bench.path, bench.outbox, clock=bench.clock)
+    assert again.desk.outstanding.in_control == before.in_control == ("main", "ems")
+    assert again.desk.outstanding.moved == before.moved
+    assert again.operate(replace(TARGET, master="backup")) is Status.BLOCKED_OTHER_MASTER
+    assert again.operate() is Status.SUCCESS
+
+
+async def test_a_clock_that_was_set_back_does_not_make_moved_energy_younger_than_now(bench: Bench) -> None:
+    bench.operate()
+    clock = Clock(Now(bench.clock.now.utc_ms - 3_600_000, 77))
+    assert Bench(bench.path, bench.outbox, clock=clock).desk.outstanding.moved == ((77, 62_500.0),)
+
+
+async def test_a_master_that_may_operate_no_longer_gives_up_control_at_the_next_start(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.operate()
+    given = files()
+    given["boundary.yaml"] = given["boundary.yaml"].replace(b"{name: ems, ", b"{name: ems, control: false, ")
+    monkeypatch.setattr(f"{__name__}.CONTRACT", Contract.parse(given, "test"))
+    again = Bench(bench.path, bench.outbox)
+    assert again.operate(replace(TARGET, master="backup")) is Status.SUCCESS
 
 
 async def test_what_faces_notice_goes_to_the_trail_and_strangers_are_counted(bench: Bench) -> None:

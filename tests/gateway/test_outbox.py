@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+import gateway.outbox
 from dermscore.errors import BadInput, NotSetUp
 from dermscore.intent import IntentState
-from gateway.commands import NOT_CONFIRMED
+from gateway.commands import NOT_CONFIRMED, QUARTER_HOUR_MS, REMEMBERED
 from gateway.outbox import NEW, UNKNOWN_FATE, WITHDRAWN, Outbox, Row, is_over, read
 
 ROW = Row("cmd-0", "target", 250_000.0, "ems", 1000, NEW)
@@ -56,7 +57,7 @@ def test_a_row_without_a_record_is_dropped_at_start(outbox: Outbox, path: Path) 
     outbox.add(ROW).result()
     found = outbox.recover(2000).result()
     assert [row.id for row in found.dropped] == ["cmd-0"]
-    assert (found.failed, found.newest, read(path)) == ((), (), [])
+    assert (found.failed, found.kept, read(path)) == ((), (), [])
 
 
 @pytest.mark.parametrize("state", [IntentState.SUBMITTED, IntentState.SENT])
@@ -65,7 +66,7 @@ def test_a_command_of_unknown_fate_is_failed_at_start(outbox: Outbox, path: Path
     outbox.change("cmd-0", state.value, "", 1500).result()
     found = outbox.recover(2000).result()
     assert [row.id for row in found.failed] == ["cmd-0"]
-    (row,) = found.newest
+    (row,) = found.kept
     assert (row.state, row.reason, is_over(row)) == (IntentState.FAILED.value, UNKNOWN_FATE, True)
     assert row.inferred
     assert read(path) == [row]
@@ -76,17 +77,32 @@ def test_a_command_of_unknown_fate_is_failed_at_start(outbox: Outbox, path: Path
 def test_a_command_that_somebody_confirmed_goes_on(outbox: Outbox, state: IntentState) -> None:
     outbox.add(ROW).result()
     outbox.change("cmd-0", state.value, "", 1500, delivered_w=249_000.0).result()
-    (row,) = outbox.recover(2000).result().newest
+    (row,) = outbox.recover(2000).result().kept
     assert (row.state, row.delivered_w, row.target_w, is_over(row)) == (state.value, 249_000.0, 250_000.0, False)
 
 
-def test_the_newest_row_of_each_command_is_found_and_withdrawn_ones_are_not(outbox: Outbox) -> None:
-    for number, (name, state) in enumerate(
-        [("target", "complete"), ("release", "complete"), ("target", "following"), ("target", WITHDRAWN)]
+def test_what_lives_what_is_recent_and_the_last_of_each_command_are_kept_and_withdrawn_ones_are_not(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway.outbox, "_KEPT", gateway.outbox._KEPT.replace(f"- {REMEMBERED}", "- 2"))
+    late_ms = 10 * QUARTER_HOUR_MS
+    for number, (name, state, accepted_ms) in enumerate(
+        [
+            ("release", "complete", 1000),  # the last of its name
+            ("target", "following", 1000),  # it lives, though not the last of its name
+            ("target", "complete", 1000),
+            ("target", "complete", late_ms - QUARTER_HOUR_MS),
+            ("target", "complete", late_ms - QUARTER_HOUR_MS + 1),  # the energy that it moved counts still
+            ("target", WITHDRAWN, late_ms),
+            ("target", "complete", 1000),  # one of the last
+            ("target", WITHDRAWN, late_ms),
+        ]
     ):
-        outbox.add(Row(f"cmd-{number}", name, None, "ems", 1000, NEW)).result()
+        outbox.add(Row(f"cmd-{number}", name, None, "ems", accepted_ms, NEW, energy_wh=5.0)).result()
         outbox.change(f"cmd-{number}", state, "", 1500).result()
-    assert {row.id for row in outbox.recover(2000).result().newest} == {"cmd-1", "cmd-2"}
+    kept = outbox.recover(late_ms).result().kept
+    assert [row.id for row in kept] == ["cmd-0", "cmd-1", "cmd-4", "cmd-6"]
+    assert {row.energy_wh for row in kept} == {5.0}
 
 
 _VERSION_1 = f"""
@@ -105,7 +121,7 @@ def test_an_outbox_of_the_first_version_is_brought_up_to_date(tmp_path: Path) ->
         database.executescript(_VERSION_1)
     for _ in range(2):
         opened = Outbox.open(tmp_path / "old.db")
-        found = {row.id: row for row in opened.recover(2000).result().newest}
+        found = {row.id: row for row in opened.recover(2000).result().kept}
         opened.close()
         assert {identifier: row.inferred for identifier, row in found.items()} == {"a": True, "b": False}
         assert (found["a"].target_w, found["a"].delivered_w) == (1.0, 2.0)
@@ -127,7 +143,7 @@ def test_an_id_is_taken_once(outbox: Outbox) -> None:
 _WRITER = """
 import sys
 from pathlib import Path
-from gateway.commands import NOT_CONFIRMED
+from gateway.commands import NOT_CONFIRMED, QUARTER_HOUR_MS, REMEMBERED
 from gateway.outbox import NEW, Outbox, Row
 outbox = Outbox.open(Path(sys.argv[1]))
 for number in range(100000):
