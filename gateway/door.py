@@ -127,10 +127,11 @@ class Door:
             if not self._waiting:
                 await self._arrived.wait()
             batch, self._waiting = tuple(self._waiting), deque()
-            if await self._recorder.commit([each.entry for each in batch]):
+            outcomes = [each for each in batch if each.outcome is not None]
+            if await self._recorder.commit([each.entry for each in batch], [each.entry for each in outcomes]):
                 self._release(batch)
             else:
-                self._waiting.extendleft(each for each in reversed(batch) if each.outcome is not None)
+                self._waiting.extendleft(reversed(outcomes))
                 await asyncio.sleep(RETRY_S)  # newer readings are on their way; an outcome comes only once
 
     def tick(self) -> None:

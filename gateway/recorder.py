@@ -71,9 +71,12 @@ class Recorder:
         """Something is not going to be recorded at all."""
         self._missed[kind] += count
 
-    async def commit(self, entries: Sequence[Entry]) -> bool:
-        """Record what must not happen before; whether it is durable."""
-        future = self._hand_in(entries)
+    async def commit(self, entries: Sequence[Entry], tried_again: Sequence[Entry] = ()) -> bool:
+        """Record what must not happen before; whether it is durable.
+
+        Where it is not, `tried_again` are those of `entries` that the caller brings once more: they are not missed.
+        """
+        future = self._hand_in(entries, tried_again)
         try:
             await asyncio.wrap_future(future)
         except AuditError:
@@ -110,10 +113,10 @@ class Recorder:
         if due:
             self._hand_in(due)
 
-    def _hand_in(self, entries: Sequence[Entry]) -> Future[Released]:
+    def _hand_in(self, entries: Sequence[Entry], tried_again: Sequence[Entry] = ()) -> Future[Released]:
         future = self._submit(entries)
         self._on_the_way[future] = self._now().mono_ms
-        kinds = [entry.kind for entry in entries]
+        kinds = [entry.kind for entry in entries if entry not in tried_again]
         asyncio.wrap_future(future).add_done_callback(lambda done: self._settled(future, done, kinds))
         return future
 

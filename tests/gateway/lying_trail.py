@@ -18,8 +18,10 @@ class LyingTrail:
     mood: str = "well"
     entries: list[Entry] = field(default_factory=list)
     held: list[tuple[Sequence[Entry], Future[Released]]] = field(default_factory=list)
+    tries: int = 0
 
     def submit(self, entries: Sequence[Entry]) -> Future[Released]:
+        self.tries += 1
         future: Future[Released] = Future()
         if self.mood == "slow":
             self.held.append((entries, future))

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import pytest
+
 from dermscore.intent import IntentState
 from dermscore.quality import Cause, Validity
 from gateway.door import MOST_WAITING, Door
@@ -157,16 +159,28 @@ async def test_a_full_disk_keeps_new_values_out_and_tells_the_gap_when_it_has_ro
     assert "no space" in gap.reason
 
 
-async def test_an_outcome_that_could_not_be_recorded_is_told_when_it_can() -> None:
+async def test_an_outcome_that_could_not_be_recorded_is_told_when_it_can_and_counts_as_missed_by_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.door.RETRY_S", 0.01)
     bench = Bench()
     async with bench.carrying():
-        bench.trail.mood = "full"
-        assert bench.door.take(bench.headend.outcome(_outcome()), "headend") is None
+        bench.publish(7000.0)
         await settled()
+        bench.trail.mood = "full"
+        bench.publish(8000.0)
+        assert bench.door.take(bench.headend.outcome(_outcome()), "headend") is None
+        tries = bench.trail.tries
+        await eventually(lambda: bench.trail.tries >= tries + 3)
         assert bench.told == []
         bench.trail.mood = "well"
         await eventually(lambda: bool(bench.told))
+        bench.wait(0.1)
+        await settled()
     assert bench.told == [_outcome()]
+    (gap,) = bench.trail.of("gap")
+    assert gap.body is not None
+    assert gap.body.columns == {"kind": ["crossing.out"], "count": [1]}
 
 
 async def test_an_entry_that_cannot_be_written_shows_nothing_and_stops_nothing() -> None:
