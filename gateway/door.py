@@ -60,6 +60,7 @@ class Door:
         self._now = now
         self._state = crossing.begin(contract, now())
         self._waiting: deque[_Waiting] = deque()
+        self._untold: list[BoundaryOutcome] = []  # recorded, and held back by isolation
         self._arrived = asyncio.Event()
         self._proved = False  # whether the stream that is open has brought a publication that was admitted
         self.outstanding: Container[str] = frozenset()
@@ -146,8 +147,11 @@ class Door:
         self._show_worse(updates, "isolated")
 
     def rejoin(self) -> None:
-        """Open the boundary again."""
+        """Open the boundary again. What was recorded of commands meanwhile is told now."""
         self._state = crossing.rejoin(self._state)
+        untold, self._untold = self._untold, []
+        for outcome in untold:
+            self.told(outcome)
 
     def clock_stepped(self, step_ms: int) -> None:
         """Our UTC stepped by so much: no age and no order depends on it."""
@@ -188,7 +192,14 @@ class Door:
             self._state, updates = crossing.release(each.candidates, self._contract, self._state, self._now())
             self._image.show(updates)
             if each.outcome is not None:
-                self.told(each.outcome)
+                self._tell(each.outcome)
+
+    def _tell(self, outcome: BoundaryOutcome) -> None:
+        """Nothing that came across changes a point while the boundary is closed, recorded or not."""
+        if self._state.isolated:
+            self._untold.append(outcome)
+        else:
+            self.told(outcome)
 
     def _show_worse(self, updates: tuple[Update, ...], rule: str) -> None:
         if updates:

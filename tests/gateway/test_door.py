@@ -239,6 +239,24 @@ async def test_isolation_and_back() -> None:
         assert not bench.door.isolated
 
 
+async def test_an_outcome_that_waits_for_its_record_is_held_back_while_the_boundary_is_closed() -> None:
+    bench = Bench()
+    bench.trail.mood = "slow"
+    async with bench.carrying():
+        assert bench.door.take(bench.headend.outcome(_outcome()), "headend") is None
+        await settled()
+        bench.door.isolate()
+        bench.trail.catch_up()
+        await settled()
+        assert bench.trail.of("command.outcome")
+        assert bench.told == []
+        bench.door.rejoin()
+        assert bench.told == [_outcome()]
+        bench.door.isolate()
+        bench.door.rejoin()
+        assert bench.told == [_outcome()]
+
+
 async def test_a_step_of_the_wall_clock_is_recorded_and_changes_nothing() -> None:
     bench = Bench()
     before = dict(bench.image.shown)
