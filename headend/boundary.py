@@ -37,6 +37,7 @@ COMMAND_MAX_AGE_MS: Final = 5_000
 
 LONGEST_ID: Final = 128
 _BEAT_S: Final = 5.0
+_MOST_ASKS: Final = 1000  # a gateway that wants more at once is not read until they are done
 _POINTS: Final = "points"
 
 
@@ -66,6 +67,7 @@ class _Stream:
     seq: int = 0
     made_ms: int = 0
     status: Mapping[str, str] = field(default_factory=dict)
+    asks: asyncio.Queue[Ask] = field(default_factory=lambda: asyncio.Queue(_MOST_ASKS))
     sealed_ms: dict[int, int] = field(default_factory=dict)  # of the latest publications, by number; monotonic ms
 
     def number(self, now: Now) -> int:
@@ -146,9 +148,14 @@ class BoundaryDesk:
         ours.session, ours.wanted = session, self._hello(caller, await session.first())
         ours.index = ours.wanted.index
         ours.command_max_age_ms = self._command_max_age_ms(ours.wanted)
-        await self._begin(caller, ours)
         try:
-            return await session.run(lambda message: self._hear(ours, message))
+            self._begin(caller, ours)
+            async with asyncio.TaskGroup() as group:
+                answering = group.create_task(self._answer(ours))
+                try:
+                    return await session.run(lambda message: self._hear(ours, message))
+                finally:  # what it still wanted is not carried out: its sender has no word of it, so it has failed
+                    answering.cancel()
         finally:
             if self._streams.get(ours.gateway) is ours:
                 del self._streams[ours.gateway]
@@ -174,7 +181,7 @@ class BoundaryDesk:
         between_s = min(self._period_s, _BEAT_S) if wanted.series else _BEAT_S
         return max(COMMAND_MAX_AGE_MS, round(3 * between_s * 1000))
 
-    async def _begin(self, caller: Caller, ours: _Stream) -> None:
+    def _begin(self, caller: Caller, ours: _Stream) -> None:
         unknown = sorted({s.path for s in ours.wanted.series if self._live.fleet.node(s.path) is None})
         if unknown:  # not refused: one row that lags behind assets.yaml must not blind SCADA to all others
             log.warning("a gateway wants paths without assets; they have no value", gateway=ours.gateway, paths=unknown)
@@ -184,9 +191,6 @@ class BoundaryDesk:
         self._streams[ours.gateway] = ours
         log.info("gateway connected", gateway=ours.gateway, peer=caller.peer, series=len(ours.wanted.series))
         self._publish([ours])
-        since_ms = self._clock().utc_ms - RECENT_MS
-        for kept in await self._dispatcher.of_principal(ours.gateway, since_ms):
-            self._tell(ours, kept)
 
     # --- what it says
 
@@ -195,7 +199,7 @@ class BoundaryDesk:
             case "heartbeat":
                 ours.echo = max(ours.echo, message.heartbeat.number)
             case "command":
-                await self._command(ours, convert.boundary_command(message.command))
+                await ours.asks.put(self._ask(ours, convert.boundary_command(message.command)))
             case "status":
                 ours.status = dict(message.status.fields)
             case "ack":
@@ -205,10 +209,10 @@ class BoundaryDesk:
             case _:
                 raise BadInput([Problem("GatewayMessage", "body", "is empty, or of a newer protocol than this")])
 
-    async def _command(self, ours: _Stream, command: convert.BoundaryCommand) -> None:
+    def _ask(self, ours: _Stream, command: convert.BoundaryCommand) -> Ask:
         if len(command.id) > LONGEST_ID or not command.id.isprintable():
             raise BadInput([Problem("Command", "id", f"is longer than {LONGEST_ID} characters, or not printable")])
-        ask = Ask(
+        return Ask(
             id=command.id,
             who=self._dispatcher.policy.principal(ours.gateway),
             node=command.path,
@@ -220,13 +224,29 @@ class BoundaryDesk:
             primacy=command.primacy or None,
             late_after_ms=ours.late_after_ms(command.heard_seq),
         )
-        answer = await self._dispatcher.submit(ask)
-        if isinstance(answer, Declined):
-            self._tell(ours, Kept(answer.dispatch))
-        elif answer.repeated or answer.kept.dispatch.over:
-            self._tell(ours, answer.kept)
 
     # --- what it is told
+
+    async def _answer(self, ours: _Stream) -> None:
+        """Tell what became of its commands so far, then carry out those that come, in their order, until cancelled.
+
+        Apart from the reading, so that a slow store stops no heartbeat: without its echo all points would go stale.
+        """
+        await self._catch_up(ours)
+        while True:
+            answer = await self._dispatcher.submit(await ours.asks.get())
+            if isinstance(answer, Declined):
+                self._tell(ours, Kept(answer.dispatch))
+            elif answer.repeated or answer.kept.dispatch.over:
+                self._tell(ours, answer.kept)
+
+    async def _catch_up(self, ours: _Stream) -> None:
+        try:
+            since_ms = self._clock().utc_ms - RECENT_MS
+            for kept in await self._dispatcher.of_principal(ours.gateway, since_ms):
+                self._tell(ours, kept)
+        except Exception:  # a store that does not answer must not keep the points from a gateway at every dial
+            log.exception("a gateway is not told what became of its commands", gateway=ours.gateway)
 
     def _publish(self, streams: list[_Stream]) -> None:
         if not streams:

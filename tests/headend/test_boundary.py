@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import uuid
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from daemon.clock import now as host_now
 from dermscore.intent import IntentState as S
@@ -13,6 +15,7 @@ from dermscore.model import Measurement, Now
 from dermscore.points import PointKind, Quantity, Series
 from dermscore.quality import GOOD, Validity
 from headend.boundary import COMMAND_MAX_AGE_MS
+from headend.store.state import StateStore
 from wire.convert import (
     BoundaryCommand,
     Report,
@@ -26,7 +29,7 @@ from wire.dial import Why
 from wire.identity import TlsFiles
 from wire.publication import load_keys, verify
 from wire.v1.agent_link_pb2 import AgentMessage
-from wire.v1.boundary_link_pb2 import GatewayMessage
+from wire.v1.boundary_link_pb2 import GatewayHeartbeat, GatewayMessage
 
 SERIES = (
     Series("feeder/F12/site/S1", PointKind.BATTERY, Quantity.POWER),
@@ -103,8 +106,6 @@ async def test_batches_are_signed_numbered_and_of_this_stream(up, dial_gateway, 
 
 
 async def test_a_batch_echoes_the_last_heartbeat_that_came_before_it_was_made(up, dial_gateway, opened, wait_until):
-    from wire.v1.boundary_link_pb2 import GatewayHeartbeat
-
     async with dial_gateway(up, SERIES) as peer:
         await wait_until(lambda: peer.heard)
         assert opened(peer)[0].heartbeat_echo == 0
@@ -340,3 +341,41 @@ async def test_a_command_that_waited_somewhere_is_not_carried_out(
         send(gateway, ids.path, 6e6, heard_seq=opened(gateway)[-1].seq)
         await wait_until(lambda: agent.of("setpoint"))
         assert [each.setpoint_w for each in agent.of("setpoint")] == [6e6]
+
+
+async def test_while_the_store_is_slow_heartbeats_are_echoed_and_commands_keep_their_order(
+    up, dial_gateway, opened, outcomes, wait_until, monkeypatch
+):
+    keep, go_on = StateStore.keep, threading.Event()
+
+    def slow(*given):
+        go_on.wait(20)
+        return keep(*given)
+
+    monkeypatch.setattr(StateStore, "keep", slow)
+    async with dial_gateway(up, SERIES) as gateway:
+        sent = [send(gateway, "feeder/F99", 1e6) for _ in range(3)]
+        gateway.session.outgoing.put(GatewayMessage(heartbeat=GatewayHeartbeat(number=41)))
+        try:
+            await wait_until(lambda: gateway.heard and opened(gateway)[-1].heartbeat_echo == 41)
+            assert not outcomes(gateway)
+        finally:
+            go_on.set()
+        await wait_until(lambda: len(outcomes(gateway)) == 3)
+        assert [each.id for each in outcomes(gateway)] == sent
+
+
+async def test_a_store_that_does_not_answer_does_not_keep_the_points_from_a_gateway(
+    up, dial_gateway, outcomes, wait_until, monkeypatch
+):
+    def broken(*_):
+        raise OperationalError("SELECT", {}, Exception("disk I/O error"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StateStore, "of_principal", broken)
+        async with dial_gateway(up, SERIES) as gateway:
+            await wait_until(lambda: len(gateway.heard) >= 3)
+            identifier = send(gateway, "feeder/F99", 1e6)
+            await wait_until(lambda: outcomes(gateway, identifier))
+            assert not gateway.ended
+    await wait_until(lambda: not up.headend._boundary.gateways)
