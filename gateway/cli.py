@@ -132,14 +132,16 @@ def _home(folder: Path) -> Home:
 
 
 def _summary(folder: Path) -> str:
+    from gateway import setup
     from gateway.contract import Contract
 
     home = _home(folder)
+    running = "; this gateway is running" if setup.running(home) else ""
     contract = Contract.load(home.contract)
     listening = ", ".join(f"{each.name} on {each.listen}" for each in contract.boundary.outstations)
     return (
         f"{folder}: fine. {contract.boundary.contract} contract {contract.digest[:16]}: {len(contract.points)} points, "
-        f"{len(contract.commands)} commands; {listening}; headend {home.config.headend}"
+        f"{len(contract.commands)} commands; {listening}; headend {home.config.headend}{running}"
     )
 
 

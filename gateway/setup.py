@@ -98,11 +98,16 @@ def running(home: Home) -> bool:
 
 def _alive(pid: int, folder: Path) -> bool:
     """Whether `pid` is a gateway in `folder`: numbers are used again, so its command line is looked at too."""
+    process = Path(f"/proc/{pid}")
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        words = [os.fsdecode(word) for word in (process / "cmdline").read_bytes().split(b"\0") if word]
     except OSError:
         return False
-    return any(word and Path(os.fsdecode(word)).name == folder.name for word in words)
+    try:
+        where = (process / "cwd").readlink()
+    except OSError:  # another user's: then an absolute path is the one that can be known again
+        where = Path("/")
+    return any((where / word).resolve() == folder.resolve() for word in words)
 
 
 def _check_contract(home: Home) -> None:

@@ -15,10 +15,10 @@ from tests.gateway.stand_in import ROOT, GatewayProcess, eventually, free_port, 
 from wire import pki as authority
 
 
-def derms(*words: str | Path) -> subprocess.CompletedProcess[str]:
+def derms(*words: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "daemon.cli", "gateway", *map(str, words)],
-        cwd=ROOT,
+        cwd=cwd,
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -46,6 +46,7 @@ def test_init_makes_a_gateway_that_checks_out_and_says_what_comes_next(tmp_path:
     checked = derms("check", folder)
     assert checked.returncode == 0, checked.stderr
     assert "fine. rehearsal contract" in checked.stdout
+    assert "running" not in checked.stdout
 
 
 def test_init_overwrites_nothing_and_leaves_nothing_half_made(tmp_path: Path, pki_folder: Path, made: Path) -> None:
@@ -153,7 +154,10 @@ async def test_status_says_how_it_does(tmp_path: Path, made: Path) -> None:
         assert found["running"]
         assert found["headend_link"] == "down"
         assert any("headend cannot be reached" in each for each in found["wrong"])
-        assert derms("check", made).returncode == 0  # the port is in use, but by this very gateway
+        for place, cwd in ((made, ROOT), (".", made), (f"../{made.name}", made)):  # whatever it is called
+            checked = derms("check", place, cwd=cwd)
+            assert checked.returncode == 0, checked.stderr  # the port is in use, but by this very gateway
+            assert "this gateway is running" in checked.stdout
         assert "the boundary is closed" in derms("isolate", made, "--reason", "drill").stdout
         assert "drill" in (made / "ISOLATED").read_text()
         words = derms("status", made)
