@@ -29,6 +29,8 @@ from wire.v1.boundary_link_pb2 import SignedPublication
 
 MOST_WAITING: Final = 32
 RETRY_S: Final = 1.0
+SLICE: Final = 1000
+"""Points that are shown at a stretch: a few milliseconds of the loop, on which masters' polls are answered."""
 
 log = logs.get(__name__)
 
@@ -130,7 +132,7 @@ class Door:
             batch, self._waiting = tuple(self._waiting), deque()
             outcomes = [each for each in batch if each.outcome is not None]
             if await self._recorder.commit([each.entry for each in batch], [each.entry for each in outcomes]):
-                self._release(batch)
+                await self._release(batch)
             else:
                 self._waiting.extendleft(reversed(outcomes))
                 await asyncio.sleep(RETRY_S)  # newer readings are on their way; an outcome comes only once
@@ -187,10 +189,14 @@ class Door:
             self._waiting.remove(oldest)
             self._recorder.missed(oldest.entry.kind)
 
-    def _release(self, batch: tuple[_Waiting, ...]) -> None:
+    async def _release(self, batch: tuple[_Waiting, ...]) -> None:
         for each in batch:
-            self._state, updates = crossing.release(each.candidates, self._contract, self._state, self._now())
-            self._image.show(updates)
+            for start in range(0, len(each.candidates), SLICE):
+                if start:
+                    await asyncio.sleep(0)  # a master's poll need not wait for all of them
+                candidates = each.candidates[start : start + SLICE]
+                self._state, updates = crossing.release(candidates, self._contract, self._state, self._now())
+                self._image.show(updates)
             if each.outcome is not None:
                 self._tell(each.outcome)
 

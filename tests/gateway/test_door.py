@@ -84,6 +84,23 @@ async def test_a_value_is_shown_once_its_record_is_durable() -> None:
     assert bench.door.last_seq == 1
 
 
+async def test_many_points_are_shown_in_slices_and_others_get_their_turn_between_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.door.SLICE", 1)
+    bench = Bench()
+    async with bench.carrying():
+        before = len(bench.screen.batches)
+        rows = [bench.headend.reading(CONTRACT.series[0], 7000.0), bench.headend.reading(CONTRACT.series[1], 50.0)]
+        assert bench.door.take(bench.headend.points(rows), "headend") is None
+        turns = [len(bench.screen.batches)]
+        for _ in range(20):
+            await asyncio.sleep(0)
+            turns.append(len(bench.screen.batches))
+        assert {before, before + 1, before + 2, before + 3} == set(turns)
+        assert [len(batch) for batch in bench.screen.batches[before:]] == [1, 1, 1]
+
+
 async def test_a_disk_that_stands_still_holds_up_no_ageing() -> None:
     bench = Bench()
     async with bench.carrying():
