@@ -21,6 +21,8 @@ def implausible(asset: Asset, measurement: Measurement, now: Now) -> str | None:
     limit_w = _OVER_RATING * rated_w(asset) + _ALWAYS_W
     if not abs(measurement.power_w) <= limit_w:
         return f"power {power(measurement.power_w)} is beyond {power(limit_w)}, twice the rating of {asset.name}"
+    if measurement.setpoint_w is not None and not abs(measurement.setpoint_w) <= limit_w:
+        return f"setpoint {power(measurement.setpoint_w)} is beyond {power(limit_w)}, twice the rating of {asset.name}"
     headroom_w = max(measurement.available_up_w, measurement.available_down_w)
     if not headroom_w <= 2 * limit_w:
         return f"available power {power(headroom_w)} is beyond what {asset.name} could ever move by"

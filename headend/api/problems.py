@@ -84,5 +84,5 @@ def _plain(error: Mapping[str, Any]) -> dict[str, str]:
     """One validation error in words. The input itself is not repeated: it may be anything."""
     where: Sequence[Any] = error["loc"]
     path = ".".join(str(part) for part in where if not (error["type"] == "json_invalid" and isinstance(part, int)))
-    what = _WORDS.get(error["type"], str(error["msg"]).removeprefix("Value error, "))
+    what = _WORDS.get(error["type"], str(error["msg"]).removeprefix("Value error, ").removeprefix("Input "))
     return {"path": path or "body", "what": what}

@@ -15,6 +15,10 @@ Id = Annotated[str, Field(min_length=1, max_length=128)]
 Time = Annotated[
     str, AfterValidator(lambda text: (parse(text), text)[1]), Field(json_schema_extra={"format": "date-time"})
 ]
+MOST_MW = 1_000_000
+"""A million MW or MWh is more than any fleet has, and far below where a float in W could overflow."""
+
+Mw = Annotated[float, Field(ge=-MOST_MW, le=MOST_MW)]
 Status = Literal["discharging", "charging", "idle"]
 Severity = Literal["info", "warning", "alarm", "critical"]
 
@@ -35,7 +39,7 @@ class DispatchIn(In):
 
     asset_id: Id | None = None
     site_id: Id | None = None
-    mw: float = Field(description="MW, positive is injection (discharge)")
+    mw: Mw = Field(description="MW, positive is injection (discharge)")
     duration_s: float | None = Field(None, gt=0, description="seconds from now")
 
     @model_validator(mode="after")
@@ -60,11 +64,11 @@ class TelemetryIn(In):
     """A reading of a device without a stream of its own. Not both of `soc_mwhr` and `soc_pct`."""
 
     asset_id: Id
-    current_mw: float
+    current_mw: Mw
     timestamp: Time | None = Field(None, description="when it was taken; now where absent")
-    soc_mwhr: float | None = Field(None, ge=0)
+    soc_mwhr: float | None = Field(None, ge=0, le=MOST_MW)
     soc_pct: float | None = Field(None, ge=0, le=100)
-    setpoint_mw: float | None = None
+    setpoint_mw: Mw | None = None
 
     @model_validator(mode="after")
     def _one_soc(self) -> TelemetryIn:
