@@ -17,7 +17,8 @@ from audit import checkpoint, keys, record
 from audit.body import BodyRef
 from audit.errors import AuditError
 from audit.layout import Layout
-from audit.note import MalformedNote
+from audit.note import NOTE_LIMIT, MalformedNote
+from audit.reading import open_regular
 from audit.record import Header
 from audit.verify import CouldNotTell, Tampered, Verdict, Verified, verify
 
@@ -178,7 +179,8 @@ class _Placed(NamedTuple):
 
 def _records(layout: Layout) -> Iterator[_Placed]:
     """The released records in order."""
-    size = checkpoint.parse(layout.checkpoint.read_bytes())[0].size
+    with open_regular(layout.checkpoint) as file:
+        size = checkpoint.parse(file.read(NOTE_LIMIT + 1))[0].size
     for segment in range(layout.segment_of(size) + 1):
         count = min(layout.segment_lines, size - segment * layout.segment_lines)
         if count:
@@ -187,7 +189,7 @@ def _records(layout: Layout) -> Iterator[_Placed]:
 
 def _segment_records(layout: Layout, segment: int, count: int) -> Iterator[_Placed]:
     offset = 0
-    with layout.headers(segment).open("rb") as lines:
+    with open_regular(layout.headers(segment)) as lines:
         for _ in range(count):
             header = record.decode(lines.readline(record.LINE_LIMIT)[:-1])
             yield _Placed(header, layout.bodies(segment), offset)
@@ -195,7 +197,7 @@ def _segment_records(layout: Layout, segment: int, count: int) -> Iterator[_Plac
 
 
 def _values(path: Path, offset: int, ref: BodyRef) -> dict[str, Any] | str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(offset)
         stored = file.read(min(ref.len, bodies.STORED_LIMIT))
     match bodies.open_stored(stored):

@@ -11,9 +11,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from audit.errors import BadKey
 from audit.note import VerifierKey, parse_vkey, verifier_key
+from audit.reading import open_regular
 
 PRIVATE = "audit.key"
 PUBLIC = "audit.pub"
+FILE_LIMIT = 2**20
+"""Bytes of the longest key file that is read: thousands of verifier keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,10 @@ def load_public(path: Path) -> tuple[VerifierKey, ...]:
 
 def _read(path: Path, what: str) -> bytes:
     try:
-        return path.read_bytes()
+        with open_regular(path) as file:
+            data = file.read(FILE_LIMIT + 1)
     except OSError as problem:
         raise BadKey(f"cannot read {what} {path}: {problem.strerror}") from None
+    if len(data) > FILE_LIMIT:
+        raise BadKey(f"{path} is longer than the {FILE_LIMIT} bytes that a key file may have: is it {what}?")
+    return data

@@ -21,6 +21,7 @@ from audit.body import BodyRef
 from audit.checkpoint import Checkpoint
 from audit.layout import SEGMENT_LINES, Layout
 from audit.note import MalformedNote, Note, VerifierKey
+from audit.reading import is_there, open_regular
 from audit.record import Header, Scanned
 from audit.tree import Growing
 
@@ -114,13 +115,15 @@ def _trusted(layout: Layout, keys: Sequence[VerifierKey]) -> tuple[Checkpoint, V
 
 def _checkpoint_bytes(layout: Layout) -> bytes:
     try:
-        with layout.checkpoint.open("rb") as file:
+        with open_regular(layout.checkpoint) as file:
             return file.read(note.NOTE_LIMIT + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        if layout.headers(0).exists():
+    except NotADirectoryError:
+        pass
+    except FileNotFoundError:
+        if is_there(layout.headers(0)):
             what = "the checkpoint is missing; a log has one before it has its first record"
             raise _Stop(Tampered(None, layout.checkpoint, what, 0)) from None
-        raise _Stop(CouldNotTell(f"{layout.folder} holds no audit log: there is no checkpoint in it")) from None
+    raise _Stop(CouldNotTell(f"{layout.folder} holds no audit log: there is no checkpoint in it"))
 
 
 def _another_log(newest: Checkpoint, keys: Sequence[VerifierKey]) -> str:
@@ -182,7 +185,7 @@ class _Reader:
         if count == 0:
             return _size(path) + _size(self._layout.bodies(segment))
         try:
-            file = path.open("rb")
+            file = open_regular(path)
         except FileNotFoundError:
             raise self._bad(first, "is missing with its whole segment of the log", path) from None
         with file, _BodyFile(self._layout.bodies(segment)) as stored:
@@ -260,7 +263,7 @@ class _Reader:
             if seq % self._layout.segment_lines:
                 line = self._line(seq, file)
             else:
-                with self._layout.headers(self._layout.segment_of(seq)).open("rb") as following:
+                with open_regular(self._layout.headers(self._layout.segment_of(seq))) as following:
                     line = self._line(seq, following)
         except (_Stop, FileNotFoundError):
             return None
@@ -348,7 +351,7 @@ class _BodyFile:
 
     def __enter__(self) -> _BodyFile:
         with contextlib.suppress(FileNotFoundError):
-            self._file = self.path.open("rb")
+            self._file = open_regular(self.path)
         return self
 
     def __exit__(self, *_: object) -> None:

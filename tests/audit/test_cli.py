@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -148,6 +149,17 @@ def test_show_says_what_it_cannot_show(made: Path, tmp_path: Path) -> None:
     trail = Path(shutil.copytree(made / "trail", tmp_path / "again"))
     (trail / "bodies" / "00000000.bin").write_bytes(b"x" * 1000)
     assert "a body that is not a zlib stream" in run("show", trail, "--bodies").output
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", ["checkpoint", "headers/00000000.jsonl", "bodies/00000000.bin"])
+def test_show_does_not_wait_for_a_pipe(made: Path, tmp_path: Path, name: str) -> None:
+    trail = Path(shutil.copytree(made / "trail", tmp_path / "trail"))
+    (trail / name).unlink()
+    os.mkfifo(trail / name)
+    done = run("show", trail, "--bodies")
+    assert done.exit_code == 2
+    assert "not a regular file" in done.output
 
 
 def test_key_makes_both_halves(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,25 @@ def test_public_files_that_cannot_be_used(tmp_path: Path, content: bytes, why: s
 def test_a_missing_public_file(tmp_path: Path) -> None:
     with pytest.raises(BadKey, match=r"cannot read the verifier key .*No such file"):
         keys.load_public(tmp_path / "nowhere")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("load", [keys.load_public, keys.load_private])
+def test_what_is_no_key_file_is_not_waited_for_and_not_read_to_its_end(
+    tmp_path: Path, load: Callable[[Path], object]
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(BadKey, match="not a regular file"):
+            load(path)
+    huge = tmp_path / "huge"
+    huge.touch()
+    os.truncate(huge, 2**40)
+    with pytest.raises(BadKey, match="is longer than the 1048576 bytes that a key file may have"):
+        load(huge)
+
+
+def test_the_longest_public_file(tmp_path: Path, public: VerifierKey) -> None:
+    path = tmp_path / "keys"
+    path.write_text(f"{public}\n".ljust(keys.FILE_LIMIT))
+    assert keys.load_public(path) == (public,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import threading
@@ -471,6 +472,31 @@ def test_no_verdict_without_a_key_or_a_log(trail: Path, tmp_path: Path, public: 
 def test_what_cannot_be_read(trail: Path, public: VerifierKey, name: str) -> None:
     (trail / name).unlink()
     (trail / name).mkdir()
+    undecided(trail, "cannot be read", public)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", FILES)
+def test_a_pipe_in_place_of_a_file_does_not_keep_the_verifier(trail: Path, public: VerifierKey, name: str) -> None:
+    (trail / name).unlink()
+    os.mkfifo(trail / name)
+    undecided(trail, "cannot be read: [Errno 22] not a regular file", public)
+
+
+def test_missing_is_what_is_not_there_only(trail: Path, public: VerifierKey) -> None:
+    """Links are followed; one that leads nowhere is a missing file, one that leads in a circle an unreadable one."""
+    path = trail / "headers" / "00000001.jsonl"
+    path.rename(trail / "elsewhere")
+    path.symlink_to(trail / "elsewhere")
+    assert isinstance(judge(trail, public), Verified)
+    (trail / "elsewhere").unlink()
+    tampered(trail, public, SEGMENT, "is missing with its whole segment")
+    path.unlink()
+    path.symlink_to(path)
+    undecided(trail, "cannot be read", public)
+    (trail / "checkpoint").unlink()
+    (trail / "headers" / "00000000.jsonl").unlink()
+    (trail / "headers" / "00000000.jsonl").symlink_to(path)
     undecided(trail, "cannot be read", public)
 
 

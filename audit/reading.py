@@ -1,0 +1,30 @@
+"""Reading what strangers may have put there: regular files only, opened without waiting for anybody.
+
+A FIFO or a device in a log's place would otherwise keep its reader for ever, or never end. Symbolic links are followed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """The file, for reading. FileNotFoundError where it is missing, OSError where it is anything else or unreadable."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def is_there(path: Path) -> bool:
+    """Whether anything has this name; a link that leads nowhere has not. OSError where that cannot be seen."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    return True
