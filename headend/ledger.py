@@ -57,11 +57,11 @@ class Ledger:
         return self._settle(self._replace(progress.reported(placed, report), placed), now_ms)
 
     def expire(self, now_ms: int) -> list[Kept]:
-        """End what is overdue."""
+        """End what is overdue, and go on without those whose agents do not answer."""
         touched: set[str] = set()
         for intents in list(self._intents.values()):
             for placed in list(intents.values()):
-                touched |= self._replace(progress.overdue(placed, now_ms), placed)
+                touched |= self._replace(progress.unanswered(progress.overdue(placed, now_ms), now_ms), placed)
         return self._settle(touched, now_ms)
 
     def current(self, asset_id: str) -> Placed | None:

@@ -1,7 +1,8 @@
 """How far a dispatch has come: pure. Agents report on intents; the headend's clock ends what nobody reported on.
 
 A dispatch is as far as the slowest of its intents that still stand. What an agent refused, or another dispatch took
-over, stands no more, and its part is in the shortfall, with the cause, for everyone to see.
+over, stands no more, and its part is in the shortfall, with the cause, for everyone to see. So is the part of an agent
+that does not answer, until it does.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ from wire.convert import Report
 
 GRACE_MS: Final = 15_000
 """How long after an intent's end its agent may still report how it ended, before our clock alone decides."""
+
+SILENT_MS: Final = 10_000
+"""How long after an intent was issued its agent may take to say that it has it, before the others go on without."""
+
+_SILENT: Final = "its agent does not answer"
+_UNHEARD: Final = frozenset({IntentState.SUBMITTED, IntentState.SENT})
 
 _FORWARD: Final = (
     IntentState.SUBMITTED,
@@ -77,6 +84,13 @@ def overdue(placed: Placed, now_ms: int) -> Placed:
     return replace(placed, state=IntentState.EXPIRED, reason=f"its time is over; its agent {last}")
 
 
+def unanswered(placed: Placed, now_ms: int) -> Placed:
+    """Its agent has had the time to answer and has not. The intent stands, and what the agent says ends this."""
+    if placed.state not in _UNHEARD or placed.reason or now_ms < placed.intent.issued_ms + SILENT_MS:
+        return placed
+    return replace(placed, reason=_SILENT)
+
+
 def summarise(kept: Kept, name_of: Callable[[str], str], now_ms: int) -> Dispatch:
     """The dispatch after its intents have changed; the same object where that changes nothing about it.
 
@@ -89,10 +103,8 @@ def summarise(kept: Kept, name_of: Callable[[str], str], now_ms: int) -> Dispatc
     figures = (dispatch.placed_w, dispatch.shortfall_w)
     if state not in _TAKEN_OVER:  # which keeps the figures that it had
         figures = _placing(dispatch, members)
-    told = [cause for cause in _losses(members, name_of) if cause not in dispatch.causes]
-    fresh = replace(
-        dispatch, state=state, placed_w=figures[0], shortfall_w=figures[1], causes=(*dispatch.causes, *told)
-    )
+    causes = _causes(dispatch, members, name_of)
+    fresh = replace(dispatch, state=state, placed_w=figures[0], shortfall_w=figures[1], causes=causes)
     if fresh == dispatch:
         return dispatch
     return replace(fresh, reason=_reason(dispatch, members, state), updated_ms=now_ms)
@@ -100,10 +112,23 @@ def summarise(kept: Kept, name_of: Callable[[str], str], now_ms: int) -> Dispatc
 
 def measured_w(kept: Kept) -> float | None:
     """What its assets measured when they last reported, summed, W; None until each that stands has."""
-    standing = [placed for placed in _members(kept) if placed.state not in _NOT_PLACED]
-    powers = [placed.power_w for placed in standing]
+    powers = [placed.power_w for placed in standing(kept)]
     known = [w for w in powers if w is not None]
-    return fsum(known) if standing and len(known) == len(powers) else None
+    return fsum(known) if powers and len(known) == len(powers) else None
+
+
+def standing(kept: Kept) -> list[Placed]:
+    """The intents that carry the dispatch now: what is lost is not among them, nor whose agent does not answer."""
+    return [placed for placed in _members(kept) if not _lost(placed)]
+
+
+def _silent(placed: Placed) -> bool:
+    return placed.state in _UNHEARD and placed.reason == _SILENT
+
+
+def _lost(placed: Placed) -> bool:
+    never_heard = placed.state is IntentState.EXPIRED and placed.acked_state is None
+    return placed.state in _NOT_PLACED or _silent(placed) or never_heard
 
 
 def _members(kept: Kept) -> list[Placed]:
@@ -115,28 +140,41 @@ def _members(kept: Kept) -> list[Placed]:
 
 def _state(dispatch: Dispatch, members: Sequence[Placed]) -> IntentState:
     states = {placed.state for placed in members}
-    living = states - TERMINAL
-    if not living:
+    if states <= TERMINAL:
         return next(ending for ending in _ENDINGS if ending in states)
-    slowest = next(state for state in _FORWARD if state in living)
-    if dispatch.mode is Mode.RELEASE and slowest is IntentState.FOLLOWING:
+    answering = {placed.state for placed in members if not placed.over and not _silent(placed)}
+    slowest = next(state for state in _FORWARD if state in (answering or states))
+    if dispatch.mode is Mode.RELEASE and slowest is IntentState.FOLLOWING and not any(map(_silent, members)):
         return IntentState.COMPLETE  # released is released: nothing is left to wait for
-    return slowest
+    # Never back: not when one that was left out answers, nor when it alone is left.
+    return max(slowest, dispatch.state, key=_FORWARD.index)
 
 
 def _placing(dispatch: Dispatch, members: Sequence[Placed]) -> tuple[float | None, float | None]:
     """What leaves the sum of the setpoints joins the shortfall; with what others hold, the two make the target."""
     if dispatch.placed_w is None or dispatch.shortfall_w is None:
         return dispatch.placed_w, dispatch.shortfall_w
-    placed_w = fsum(placed.intent.setpoint_w or 0.0 for placed in members if placed.state not in _NOT_PLACED)
+    placed_w = fsum(placed.intent.setpoint_w or 0.0 for placed in members if not _lost(placed))
     return placed_w, dispatch.shortfall_w + (dispatch.placed_w - placed_w)
 
 
+def _causes(dispatch: Dispatch, members: Sequence[Placed], name_of: Callable[[str], str]) -> tuple[str, ...]:
+    """The causes so far and those that are new, less those of agents that answer after all."""
+    lost = _losses(members, name_of)
+    mended = {_loss(placed, name_of, _SILENT) for placed in members}.difference(lost)
+    earlier = [cause for cause in dispatch.causes if cause not in mended]
+    return (*earlier, *(cause for cause in lost if cause not in earlier))
+
+
 def _losses(members: Sequence[Placed], name_of: Callable[[str], str]) -> list[str]:
-    lost = [placed for placed in members if placed.state in _NOT_PLACED]
+    lost = [placed for placed in members if _lost(placed)]
     if len(lost) == len(members) and all(placed.state is IntentState.SUPERSEDED for placed in lost):
         return []
-    return [f"{name_of(placed.asset_id)}: {placed.reason or placed.state.value}" for placed in lost]
+    return [_loss(placed, name_of, placed.reason or placed.state.value) for placed in lost]
+
+
+def _loss(placed: Placed, name_of: Callable[[str], str], reason: str) -> str:
+    return f"{name_of(placed.asset_id)}: {reason}"
 
 
 def _reason(dispatch: Dispatch, members: Sequence[Placed], state: IntentState) -> str:

@@ -293,6 +293,21 @@ async def test_a_dispatch_is_as_far_as_its_slowest_part(desk, ids):
     assert desk.store.find(answer.kept.dispatch.id).dispatch.state is S.COMPLETE
 
 
+async def test_an_agent_that_does_not_answer_holds_nobody_back(desk, ids, wait_until):
+    desk.connect(ids.b1, ids.b2)
+    await desk.ask(ids.path, 18)
+    desk.dispatcher.sent(desk.sent[ids.b2][0])
+    desk.report(desk.sent[ids.b1][0], S.FOLLOWING, 10e6)
+    assert desk.changes[-1].dispatch.state is S.SENT
+    desk.clocks.pass_s(progress.SILENT_MS / 1000)
+    await wait_until(lambda: desk.changes[-1].dispatch.state is S.FOLLOWING)
+    dispatch = desk.changes[-1].dispatch
+    assert dispatch.shortfall_w == pytest.approx(8e6)
+    assert dispatch.causes == ("Jersey battery 2: its agent does not answer",)
+    desk.report(desk.sent[ids.b2][0], S.FOLLOWING, 8e6)
+    assert (desk.changes[-1].dispatch.shortfall_w, desk.changes[-1].dispatch.causes) == (0, ())
+
+
 async def test_a_refused_part_is_a_shortfall_with_its_cause(desk, ids):
     desk.connect(ids.b1, ids.b2)
     await desk.ask(ids.path, 18)

@@ -74,6 +74,42 @@ def test_what_is_lost_joins_the_shortfall_with_its_cause_once():
     assert again is first
 
 
+def test_an_agent_that_does_not_answer_is_left_out_until_it_does():
+    silent = progress.unanswered(placed("b", 20.0, S.SENT), progress.SILENT_MS)
+    before = kept(placed("a", 10.0, S.FOLLOWING, power_w=10.0), silent)
+    without = progress.summarise(before, str.upper, 7)
+    assert (without.state, without.placed_w, without.shortfall_w) == (S.FOLLOWING, 10.0, 20.0)
+    assert without.causes == ("B: its agent does not answer",)
+    assert progress.measured_w(before) == 10.0
+    answers = progress.reported(silent, Report("b", "e", 1, "d", S.RECEIVED, "", 5, None))
+    after_all = replace(before, dispatch=without, intents=(before.intents[0], answers))
+    fresh = progress.summarise(after_all, str.upper, 9)
+    assert (fresh.placed_w, fresh.shortfall_w, fresh.causes) == (30.0, 0.0, ())
+    assert fresh.state is S.FOLLOWING, "it never goes back"
+    never = progress.overdue(silent, 1000 + progress.GRACE_MS)
+    ended = kept(placed("a", 10.0, S.COMPLETE, power_w=10.0), never)
+    ended = replace(ended, dispatch=without)
+    fresh = progress.summarise(ended, str.upper, 9)
+    assert (fresh.state, fresh.shortfall_w) == (S.COMPLETE, 20.0)
+    assert fresh.causes == ("B: its time is over; its agent was never heard of it",)
+
+
+def test_only_what_was_never_answered_in_time_is_silent():
+    sent = placed("a", 1.0, S.SENT)
+    assert progress.unanswered(sent, progress.SILENT_MS - 1) is sent
+    for state in (S.RECEIVED, S.FOLLOWING, S.REFUSED):
+        heard = placed("a", 1.0, state)
+        assert progress.unanswered(heard, progress.SILENT_MS) is heard
+    alone = progress.summarise(kept(progress.unanswered(sent, progress.SILENT_MS)), str.upper, 7)
+    assert (alone.state, alone.placed_w, alone.shortfall_w) == (S.SENT, 0.0, 1.0)
+
+
+def test_a_release_is_not_complete_while_an_agent_does_not_answer():
+    silent = progress.unanswered(placed("b", None, S.SENT), progress.SILENT_MS)
+    dispatch = progress.summarise(kept(placed("a", None, S.FOLLOWING), silent, mode=Mode.RELEASE), str.upper, 7)
+    assert (dispatch.state, dispatch.causes) == (S.FOLLOWING, ("B: its agent does not answer",))
+
+
 def test_one_that_is_superseded_whole_keeps_its_figures():
     dispatch = after(S.SUPERSEDED, S.SUPERSEDED)
     assert (dispatch.placed_w, dispatch.shortfall_w, dispatch.causes) == (20.0, 0.0, ())
