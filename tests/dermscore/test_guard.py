@@ -541,6 +541,9 @@ class AnyInterleaving(RuleBasedStateMachine):
 
     @rule(setpoint_w=SETPOINTS, lasts_ms=st.integers(-1_000, 60_000), reversion_w=st.sampled_from([0.0, None, 50e6]))
     def issue(self, setpoint_w: float | None, lasts_ms: int, reversion_w: float | None) -> None:
+        self.send(setpoint_w, lasts_ms, reversion_w)
+
+    def send(self, setpoint_w: float | None, lasts_ms: int, reversion_w: float | None) -> None:
         self.revision += 1
         ends_ms = UTC + self.t + lasts_ms
         dispatch = f"d{self.epoch}.{self.revision}"
@@ -561,7 +564,16 @@ class AnyInterleaving(RuleBasedStateMachine):
         epochs = [wanted for wanted in self.sent if int(wanted.epoch) >= self.newest[0]]
         if not epochs:
             return
-        wanted = data.draw(st.sampled_from(epochs))
+        self.give(data.draw(st.sampled_from(epochs)))
+
+    @rule(setpoint_w=SETPOINTS, lasts_ms=st.integers(1, 60_000))
+    def issue_and_deliver(self, setpoint_w: float | None, lasts_ms: int) -> None:
+        """An ordinary day, so that something is held often enough for the rest to matter."""
+        self.send(setpoint_w, lasts_ms, 0.0)
+        if int(self.sent[-1].epoch) >= self.newest[0]:
+            self.give(self.sent[-1])
+
+    def give(self, wanted: Intent) -> None:
         before = self.guard
         self.guard, verdict = self.guard.receive(wanted, self.now(), offset_ms(*self.heard, self.now()))
         is_new = (int(wanted.epoch), wanted.revision) > self.newest
