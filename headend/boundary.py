@@ -280,8 +280,11 @@ class BoundaryDesk:
 
     def _tell(self, ours: _Stream, kept: Kept) -> None:
         if ours.session is not None:
-            message = convert.command_outcome(publisher.outcome(kept))
-            ours.session.outgoing.put(ours.item(message, self._clock()))
+            now = self._clock()
+            members = {placed.asset_id: self._live.measurement(placed.asset_id, now) for placed in kept.intents}
+            known = {asset_id: measured for asset_id, measured in members.items() if measured is not None}
+            message = convert.command_outcome(publisher.outcome(kept, known))
+            ours.session.outgoing.put(ours.item(message, now))
 
     def _sealed(self, ours: _Stream, item: _Item) -> pb.SignedPublication:
         publication = pb.Publication(

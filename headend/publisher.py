@@ -8,12 +8,13 @@ from dermscore.aggregate import Aggregate, aggregates
 from dermscore.intent import IntentState
 from dermscore.model import Fleet, Measurement, Now
 from dermscore.points import Series
-from dermscore.quality import Cause, Validity
+from dermscore.quality import Cause, Quality, Validity, roll_up
 from headend import progress
 from headend.records import Kept
 from wire.convert import BoundaryOutcome, Reading
 
 _MOVING = frozenset({IntentState.ACTIVE, IntentState.FOLLOWING, IntentState.COMPLETE})
+_NEVER_HEARD = Quality(Validity.INVALID, causes=Cause.COMM_LOST)
 
 
 def readings(
@@ -52,14 +53,24 @@ def _reading(series: Series, group: Aggregate, now: Now, calculated_ms: int) -> 
     )
 
 
-def outcome(kept: Kept) -> BoundaryOutcome:
-    """What became of a command so far. `delivered_w` is what its assets measured, and absent before they moved."""
+def outcome(kept: Kept, measurements: Mapping[str, Measurement]) -> BoundaryOutcome:
+    """What became of a command so far. `delivered_w` is what its assets measured, and absent before they moved.
+
+    Its quality is the worst of what is known of those assets now: of one that has gone stale it is no longer good.
+    """
     dispatch = kept.dispatch
+    delivered_w = progress.measured_w(kept) if dispatch.state in _MOVING else None
     return BoundaryOutcome(
         id=dispatch.id,
         state=dispatch.state,
         reason="; ".join([*([dispatch.reason] if dispatch.reason else []), *dispatch.causes]),
-        delivered_w=progress.measured_w(kept) if dispatch.state in _MOVING else None,
+        delivered_w=delivered_w,
         shortfall_w=dispatch.shortfall_w,
         time_ms=dispatch.updated_ms,
+        quality=None if delivered_w is None else _delivered_quality(kept, measurements),
     )
+
+
+def _delivered_quality(kept: Kept, measurements: Mapping[str, Measurement]) -> Quality:
+    known = [measurements.get(placed.asset_id) for placed in progress.standing(kept)]
+    return roll_up(_NEVER_HEARD if one is None else one.quality for one in known)

@@ -189,6 +189,7 @@ async def test_a_command_is_told_of_each_step_with_one_id(up, ids, dial_gateway,
         ]
         assert [each.delivered_w for each in got] == [None, None, None, 9e6, 18e6, 18e6]
         assert {each.shortfall_w for each in got} == {0.0}
+        assert [each.quality and each.quality.validity for each in got] == [None] * 3 + [Validity.GOOD] * 3
 
 
 @pytest.mark.parametrize(
