@@ -1,14 +1,22 @@
-"""`derms audit`: verify a log, and look into it. Exit 0 verified, 1 tampered, 2 could not tell."""
+"""`derms audit`: verify a log, and look into it. Exit 0 verified, 1 tampered, 2 could not tell.
+
+Of `verify`, exit 1 means tampered and nothing else: what goes wrong with the verifying itself is exit 2.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import os
+import sys
+import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import click
 
@@ -31,6 +39,10 @@ class _Undecided(click.ClickException):
 
     exit_code = COULD_NOT_TELL
 
+    def show(self, file: IO[Any] | None = None) -> None:
+        with contextlib.suppress(OSError):  # nowhere to say it: the exit code still does
+            super().show(file)
+
 
 @click.group()
 def audit() -> None:
@@ -46,12 +58,36 @@ def audit() -> None:
 @click.pass_context
 def verify_command(context: click.Context, log: Path, key_file: Path, as_json: bool) -> None:
     """Check every record of LOG against its signed checkpoint, with a key that you have from elsewhere."""
-    try:
-        verdict: Verdict = verify(log, keys.load_public(key_file))
-    except AuditError as problem:
-        verdict = CouldNotTell(str(problem))
-    click.echo(json.dumps(_as_object(verdict), ensure_ascii=False) if as_json else _in_words(verdict, log))
+    verdict = _judged(log, key_file)
+    _say(json.dumps(_as_object(verdict), ensure_ascii=False) if as_json else _in_words(verdict, log))
     context.exit({Verified: 0, Tampered: FOUND_WRONG, CouldNotTell: COULD_NOT_TELL}[type(verdict)])
+
+
+def _judged(log: Path, key_file: Path) -> Verdict:
+    try:
+        return verify(log, keys.load_public(key_file))
+    except AuditError as problem:
+        return CouldNotTell(str(problem))
+    except Exception as fault:  # not exit 1, which would say that the log was tampered with
+        traceback.print_exc()
+        return CouldNotTell(f"the verifier itself failed ({fault!r}); that says nothing about the log")
+
+
+def _say(text: str) -> None:
+    """Print the verdict, in UTF-8; bytes of a path that are no text as escapes, which JSON has, too."""
+    try:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "it is closed")
+        click.echo(text.encode("utf-8", "backslashreplace"))
+    except OSError as problem:
+        _silence_stdout()
+        raise _Undecided(f"the verdict cannot be written to standard output: {problem.strerror}") from None
+
+
+def _silence_stdout() -> None:
+    """What is still buffered goes nowhere, or the interpreter would try it again as it ends."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @audit.command("show")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trail_helpers import ORIGIN, counting_clock, counting_salt, entries
 
-from audit import keys
+from audit import cli, keys
 from audit.cli import audit
 from audit.log import Log
 from audit.note import VerifierKey
@@ -86,6 +88,52 @@ def test_could_not_tell(made: Path, tmp_path: Path) -> None:
         answer = json.loads(run("verify", trail, "--key", key_file, "--json").output)
         assert answer["verdict"] == "could_not_tell"
         assert why in answer["why"]
+
+
+DERMS = (sys.executable, "-c", "import sys; from daemon.cli import main; sys.exit(main())")
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", ">&9", ">/dev/full 2>&9"])
+def test_a_verdict_that_cannot_be_written_is_exit_2(made: Path, options: tuple[str, ...], redirection: str) -> None:
+    """Not exit 1, which says tampered: a full disk, or nobody there to read, is no finding."""
+    verify = [*DERMS, "audit", "verify", str(made / "trail"), "--key", str(made / "audit.pub"), *options]
+    reading, writing = os.pipe()
+    os.close(reading)  # nobody reads what goes to 9
+    try:
+        script = ["bash", "-c", f'exec 9>&{writing}; exec "$@" {redirection}', "-", *verify]
+        done = subprocess.run(script, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, pass_fds=[writing])
+    finally:
+        os.close(writing)
+    assert done.returncode == 2, done
+    if "2>" not in redirection:
+        assert done.stderr.startswith("Error: the verdict cannot be written to standard output: "), done
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_path_that_is_no_text(made: Path, tmp_path: Path) -> None:
+    trail = tmp_path / os.fsdecode(b"tr\xffil")
+    shutil.copytree(made / "trail", trail)
+    (trail / "headers" / "00000000.jsonl").unlink()
+    for options in ((), ("--json",)):
+        done = run("verify", trail, "--key", made / "audit.pub", *options)
+        assert done.exit_code == 1
+        assert "tr\\udcffil" in done.output
+    assert json.loads(done.output)["where"] == str(trail / "headers" / "00000000.jsonl")
+
+
+def test_a_fault_of_the_verifier_is_no_finding(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_memory(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(cli, "verify", without_memory)
+    done = run("verify", made / "trail", "--key", made / "audit.pub", "--json")
+    assert done.exit_code == 2
+    answer = json.loads(done.stdout)
+    assert answer["verdict"] == "could_not_tell"
+    assert "the verifier itself failed (MemoryError" in answer["why"]
+    assert "Traceback" in done.stderr
 
 
 def test_encrypted_bodies_are_mentioned(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
