@@ -161,7 +161,7 @@ def _verified_in_words(verdict: Verified, log: Path) -> str:
         f"{verdict.records} records of {verdict.origin}, {until}; {verdict.bodies} bodies, root {verdict.root}",
         f"signed by {verdict.key}",
         f"{verdict.openings} openings, {verdict.cuts} cuts after a crash, {verdict.gaps} gaps for want of disk",
-        f"{verdict.unreleased_bytes} bytes behind the checkpoint are not part of this verdict",
+        f"{_unreleased(verdict.unreleased_bytes)} behind the checkpoint are not part of this verdict",
         "Whether newer records once stood behind these, only a witness or an earlier copy of the checkpoint can tell.",
     ]
     if verdict.encrypted_bodies:
@@ -169,6 +169,10 @@ def _verified_in_words(verdict: Verified, log: Path) -> str:
             2, f"{verdict.encrypted_bodies} bodies are encrypted: their bytes are proved, their values not read"
         )
     return "\n".join(lines)
+
+
+def _unreleased(count: int | None) -> str:
+    return "bytes that cannot be counted" if count is None else f"{count} bytes"
 
 
 def utc(micros: int) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 SEGMENT_LINES = 65_536
 """Records in a full segment: a perfect subtree of the Merkle tree."""
+
+_NUMBER = re.compile(r"[0-9]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +48,9 @@ class Layout:
 
     def segment_of(self, seq: int) -> int:
         return seq // self.segment_lines
+
+
+def segment_named(name: str, known: Path) -> int | None:
+    """The segment that a file of this name beside `known`, a header or body file, is of; None if it is of none."""
+    number = name.removesuffix(known.suffix)
+    return int(number) if name != number and _NUMBER.fullmatch(number) else None

@@ -28,3 +28,20 @@ def is_there(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a regular file; 0 where there is none, whatever else is there. OSError where that cannot be seen."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names in a folder, none where it is missing. OSError where they cannot be listed."""
+    try:
+        return [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return []

@@ -21,7 +21,7 @@ from audit.chain import Extension, Piece, Position
 from audit.checkpoint import Checkpoint
 from audit.disk import Disk, File
 from audit.errors import InDoubt
-from audit.layout import Layout
+from audit.layout import Layout, segment_named
 
 
 class Store:
@@ -128,7 +128,9 @@ def write_next(disk: Disk, layout: Layout, note: bytes) -> None:
 def later_files(disk: Disk, layout: Layout, segment: int) -> list[Path]:
     """The header and body files of segments after `segment`, in order, headers first."""
     found = []
-    for folder, name_of in ((layout.headers_folder, layout.headers), (layout.bodies_folder, layout.bodies)):
-        known = name_of(segment).name
-        found += [folder / name for name in disk.names(folder) if len(name) == len(known) and name > known]
+    for known in (layout.headers(segment), layout.bodies(segment)):
+        for name in disk.names(known.parent):
+            number = segment_named(name, known)
+            if number is not None and number > segment:
+                found.append(known.with_name(name))
     return found

@@ -7,8 +7,6 @@ folder is opened for reading only, without its lock.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,9 +17,9 @@ from audit import body as bodies
 from audit import checkpoint, note, record
 from audit.body import BodyRef
 from audit.checkpoint import Checkpoint
-from audit.layout import SEGMENT_LINES, Layout
+from audit.layout import SEGMENT_LINES, Layout, segment_named
 from audit.note import MalformedNote, Note, VerifierKey
-from audit.reading import is_there, open_regular
+from audit.reading import is_there, names_in, open_regular, size_of
 from audit.record import Header, Scanned
 from audit.tree import Growing
 
@@ -31,7 +29,7 @@ class Verified:
     """Every byte of the released part is what the checkpoint's key signed.
 
     `proved_until` is the UTC time, in microseconds, of the last record by the log's own clock; None for a log without
-    records. `unreleased_bytes` stand behind the checkpoint and were not looked at.
+    records. `unreleased_bytes` stand behind the checkpoint and were not looked at; None where they cannot be counted.
     """
 
     origin: str
@@ -45,7 +43,7 @@ class Verified:
     gaps: int
     since: int | None
     proved_until: int | None
-    unreleased_bytes: int
+    unreleased_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +148,7 @@ class _Reader:
         self._before_last = Growing()  # the tree without its last leaf, for `_blame`
         self._prev = record.FIRST_PREV
         self._bodies = self._encrypted = self._openings = self._cuts = self._gaps = 0
+        self._ends: dict[Path, int] = {}  # where what was read of the newest segment's files ends
         self._first: Header | None = None
         self._last: Header | None = None
         self._unknown = ""  # why no verdict is possible even if every hash is right
@@ -157,9 +156,8 @@ class _Reader:
 
     def verdict(self) -> Verdict:
         size, lines = self._newest.size, self._layout.segment_lines
-        unreleased = 0
-        for segment in range(self._layout.segment_of(size) + 1):
-            unreleased += self._segment(segment, min(lines, size - segment * lines))
+        for segment in range(-(-size // lines)):
+            self._segment(segment, min(lines, size - segment * lines))
         if self._tree.root() != self._newest.root:
             raise self._root_differs()
         if self._unknown:
@@ -176,14 +174,12 @@ class _Reader:
             gaps=self._gaps,
             since=self._first.t if self._first else None,
             proved_until=self._last.t if self._last else None,
-            unreleased_bytes=unreleased + self._later_bytes(),
+            unreleased_bytes=self._unreleased(),
         )
 
-    def _segment(self, segment: int, count: int) -> int:
-        """Check `count` records of a segment; how many bytes stand behind them. A full segment has none."""
+    def _segment(self, segment: int, count: int) -> None:
+        """Check `count` records of a segment, and that nothing stands behind them if it is full."""
         path, first = self._layout.headers(segment), segment * self._layout.segment_lines
-        if count == 0:
-            return _size(path) + _size(self._layout.bodies(segment))
         try:
             file = open_regular(path)
         except FileNotFoundError:
@@ -191,13 +187,12 @@ class _Reader:
         with file, _BodyFile(self._layout.bodies(segment)) as stored:
             for seq in range(first, first + count):
                 self._record(seq, file, stored)
-            behind = ((os.fstat(file.fileno()).st_size - file.tell(), path), (stored.rest(), stored.path))
-        if self._newer_from is not None:
-            return 0
-        for rest, where in behind:
-            if rest and count == self._layout.segment_lines:
-                raise self._bad(first + count - 1, f"ends a full segment, and {rest} bytes follow it there", where)
-        return sum(rest for rest, _ in behind)
+            self._ends = {path: file.tell(), stored.path: stored.taken}
+        if count == self._layout.segment_lines and self._newer_from is None:
+            for where, end in self._ends.items():
+                rest = size_of(where) - end
+                if rest > 0:
+                    raise self._bad(first + count - 1, f"ends a full segment, and {rest} bytes follow it there", where)
 
     def _record(self, seq: int, file: BinaryIO, stored: _BodyFile) -> None:
         line = self._line(seq, file)
@@ -317,15 +312,17 @@ class _Reader:
         path = where or self._layout.headers(self._layout.segment_of(seq))
         return _Stop(Tampered(seq, path, f"record {seq} {what}", seq))
 
-    def _later_bytes(self) -> int:
-        """Bytes in segments that no released record reaches."""
-        last, total = self._layout.segment_of(self._newest.size), 0
-        for folder, name in (
-            (self._layout.headers_folder, self._layout.headers(last).name),
-            (self._layout.bodies_folder, self._layout.bodies(last).name),
-        ):
-            if folder.is_dir():
-                total += sum(_size(p) for p in folder.iterdir() if len(p.name) == len(name) and p.name > name)
+    def _unreleased(self) -> int | None:
+        """Bytes behind the last released record; None where they cannot be counted, which changes no verdict."""
+        last = (self._newest.size - 1) // self._layout.segment_lines
+        try:
+            total = sum(max(0, size_of(path) - end) for path, end in self._ends.items())
+            for known in (self._layout.headers(0), self._layout.bodies(0)):
+                for name in names_in(known.parent):
+                    number = segment_named(name, known)
+                    total += size_of(known.with_name(name)) if number is not None and number > last else 0
+        except OSError:
+            return None
         return total
 
 
@@ -334,24 +331,18 @@ def _is_unknown(kind: str) -> bool:
     return kind.startswith("log.") and kind not in record.LOG_KINDS
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
 class _BodyFile:
-    """One segment's bodies, read one after the other; the file may be missing, which is as if it were empty."""
+    """One segment's bodies, read one after the other. Opened when the first is asked for: a segment may have none.
+
+    A missing file is as if it were empty.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._at = 0
+        self.taken = 0
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> _BodyFile:
-        with contextlib.suppress(FileNotFoundError):
-            self._file = open_regular(self.path)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -360,10 +351,11 @@ class _BodyFile:
 
     def take(self, length: int) -> bytes:
         """The next `length` bytes; fewer at the end of the file."""
-        data = self._file.read(length) if self._file is not None else b""
-        self._at += len(data)
+        if self._file is None:
+            try:
+                self._file = open_regular(self.path)
+            except FileNotFoundError:
+                return b""
+        data = self._file.read(length)
+        self.taken += len(data)
         return data
-
-    def rest(self) -> int:
-        """Bytes behind the last one taken."""
-        return os.fstat(self._file.fileno()).st_size - self._at if self._file is not None else 0

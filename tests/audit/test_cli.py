@@ -136,6 +136,15 @@ def test_a_fault_of_the_verifier_is_no_finding(made: Path, monkeypatch: pytest.M
     assert "Traceback" in done.stderr
 
 
+def test_what_cannot_be_counted_is_null(made: Path, tmp_path: Path) -> None:
+    trail = Path(shutil.copytree(made / "trail", tmp_path / "trail"))
+    (trail / "bodies" / "00000003.bin").symlink_to(trail / "bodies" / "00000003.bin")
+    done = run("verify", trail, "--key", made / "audit.pub")
+    assert done.exit_code == 0
+    assert "\nbytes that cannot be counted behind the checkpoint are not part of this verdict\n" in done.output
+    assert json.loads(run("verify", trail, "--key", made / "audit.pub", "--json").output)["unreleased_bytes"] is None
+
+
 def test_encrypted_bodies_are_mentioned(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from audit import body
 

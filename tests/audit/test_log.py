@@ -493,3 +493,17 @@ def test_a_disk_that_is_really_full(tmp_path: Path, public: VerifierKey) -> None
     assert isinstance(verdict, Verified)
     kinds = [header.kind for header in headers_of(folder)]
     assert kinds == [START, "before", *["filling"] * stored, GAP, "after", CLOSE]
+
+
+def test_the_writer_leaves_files_of_other_names_alone(tmp_path: Path) -> None:
+    """They are no rest of a crash: not counted as one, and not truncated."""
+    Log.init(tmp_path / "trail", KEY, ORIGIN)
+    strangers = [tmp_path / "trail" / "headers" / "zzzzzzzz.jsonl", tmp_path / "trail" / "bodies" / "٠٠٠٠٠٠٠٧.bin"]
+    for path in strangers:
+        path.write_bytes(b"mine")
+    with Log.open(tmp_path / "trail", KEY) as log:
+        released(log.submit(entries(1)))
+    assert [path.read_bytes() for path in strangers] == [b"mine", b"mine"]
+    verdict = verify(tmp_path / "trail", [PUBLIC])
+    assert isinstance(verdict, Verified)
+    assert (verdict.cuts, verdict.unreleased_bytes) == (0, 0)

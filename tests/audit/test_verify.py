@@ -254,6 +254,54 @@ def test_bytes_behind_the_checkpoint_are_counted(trail: Path, public: VerifierKe
     assert verdict.unreleased_bytes == 16
 
 
+def unreleased(trail: Path, key: VerifierKey) -> int | None:
+    verdict = judge(trail, key)
+    assert isinstance(verdict, Verified), verdict
+    return verdict.unreleased_bytes
+
+
+def test_only_segment_files_behind_the_checkpoint_are_counted(trail: Path, public: VerifierKey) -> None:
+    for name in ("zzzzzzzz.jsonl", "٠٠٠٠٠٠٠٧.jsonl", "00000007.bin", "000000007.jsonl", "00000007.jsonx"):
+        (trail / "headers" / name).write_bytes(b"ignored")
+    (trail / "bodies" / "00000007.jsonl").write_bytes(b"ignored")
+    (trail / "headers" / "00000004.jsonl").mkdir()
+    (trail / "bodies" / "00000004.bin").symlink_to("nothing")
+    os.mkfifo(trail / "bodies" / "00000005.bin")
+    assert unreleased(trail, public) == 0
+    (trail / "bodies" / "00000006.bin").write_bytes(b"counted")
+    (trail / "bodies" / "00000007.bin").symlink_to("00000006.bin")
+    assert unreleased(trail, public) == 14
+
+
+def test_what_cannot_be_counted_changes_no_verdict(trail: Path, public: VerifierKey) -> None:
+    path = trail / "bodies" / "00000003.bin"
+    path.symlink_to(path)
+    assert unreleased(trail, public) is None
+
+
+@pytest.mark.parametrize("lines", [11, 16])  # a segment begun, and full ones only
+def test_no_body_file_is_read_where_no_record_has_a_body(
+    tmp_path: Path, key: Ed25519PrivateKey, public: VerifierKey, lines: int
+) -> None:
+    forge(tmp_path, key, {}, count=lines)
+    for segment in range(2):
+        (tmp_path / "bodies" / f"{segment:08d}.bin").mkdir()
+    assert unreleased(tmp_path, public) == 0
+    for segment in range(2):
+        (tmp_path / "bodies" / f"{segment:08d}.bin").rmdir()
+    (tmp_path / "bodies" / "00000001.bin").write_bytes(b"more")
+    if lines == 11:
+        assert unreleased(tmp_path, public) == 4
+    else:
+        tampered(tmp_path, public, 15, "ends a full segment, and 4 bytes follow it there")
+    (tmp_path / "bodies" / "00000001.bin").unlink()
+    (tmp_path / "bodies" / "00000001.bin").symlink_to(tmp_path / "bodies" / "00000001.bin")
+    if lines == 11:
+        assert unreleased(tmp_path, public) is None
+    else:
+        undecided(tmp_path, "cannot be read", public)
+
+
 def stored_bodies(trail: Path, segment: int) -> list[bytes]:
     data = (trail / "bodies" / f"{segment:08d}.bin").read_bytes()
     found = []
@@ -296,12 +344,16 @@ Alter = Callable[[Header], Header | bytes]
 
 
 def forge(
-    folder: Path, key: Ed25519PrivateKey, alter: dict[int, Alter], bodies: dict[int, bytes] | None = None
+    folder: Path,
+    key: Ed25519PrivateKey,
+    alter: dict[int, Alter],
+    bodies: dict[int, bytes] | None = None,
+    count: int = 12,
 ) -> None:
-    """A chained and signed log of 12 records, some altered before they were hashed; bodies by segment."""
+    """A chained and signed log of `count` records, some altered before they were hashed; bodies by segment."""
     public = verifier_key(ORIGIN, key.public_key())
     lines: list[bytes] = []
-    for seq in range(12):
+    for seq in range(count):
         kind, digests = ("log.start", {"key": public.digest}) if seq == 0 else ("x", {})
         prev = record.line_hash(lines[-1]).hex() if lines else record.FIRST_PREV
         made = record.header(Entry(kind, digests=digests), Reading(seq, seq, "b", "c"), ORIGIN, seq, None, prev)
