@@ -66,15 +66,18 @@ def load_private(path: Path) -> Ed25519PrivateKey:
 
 
 def load_public(path: Path) -> tuple[VerifierKey, ...]:
-    """Every verifier key of a file: one per line, empty lines and lines that begin with # left out. At least one."""
+    """Every verifier key of a file: one per line, empty lines and lines that begin with # left out. At least one.
+
+    Lines end with a newline and nothing else; spaces, tabs and carriage returns around one are dropped.
+    """
     data = _read(path, "the verifier key")
     try:
-        lines = data.decode("ascii").splitlines()
+        lines = data.decode("ascii").split("\n")
     except UnicodeDecodeError:
         raise BadKey(f"{path} is not a verifier key file: it holds more than plain text") from None
     keys = []
     for number, line in enumerate(lines, 1):
-        text = line.strip()
+        text = line.strip(" \t\r")
         if text and not text.startswith("#"):
             try:
                 keys.append(parse_vkey(text))

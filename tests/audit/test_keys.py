@@ -60,6 +60,20 @@ def test_public_files_may_hold_comments_and_several_keys(tmp_path: Path, public:
     assert keys.load_public(path) == (public, other)
 
 
+def test_lines_end_with_newlines_only(tmp_path: Path, public: VerifierKey) -> None:
+    path = tmp_path / "keys"
+    path.write_bytes(f"# a comment\rof one line\v\f\x1c\r\n\t {public} \t\r\n\r\n \t\n#{public}".encode())
+    assert keys.load_public(path) == (public,)
+    for separator in ("\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\r\r"):
+        path.write_bytes(f"{public}{separator}{public}\n".encode())
+        with pytest.raises(BadKey, match="keys:1: "):
+            keys.load_public(path)
+    for around in ("\v", "\f", "\x1f"):
+        path.write_bytes(f"{public}{around}\n".encode())
+        with pytest.raises(BadKey, match="keys:1: "):
+            keys.load_public(path)
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
