@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import note
-from audit.canonical import NUMBER_LIMIT
+from audit.layout import SEGMENT_LINES, SEGMENTS
 from audit.note import MalformedNote, Note
 
 _TEXT = re.compile(r"([A-Za-z0-9._/:-]{1,128})\n(0|[1-9][0-9]{0,15})\n([A-Za-z0-9+/]{43}=)\n")
+
+SIZE_LIMIT = SEGMENTS * SEGMENT_LINES
+"""Records of the longest log, 6,553,600,000,000: a segment's number has eight digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,6 @@ def parse(data: bytes) -> tuple[Checkpoint, Note]:
     if match is None:
         raise MalformedNote("is not origin, size and root, one line each")
     checkpoint = Checkpoint(match[1], int(match[2]), base64.b64decode(match[3]))
-    if checkpoint.size >= NUMBER_LIMIT or text(checkpoint) != parsed.text:
+    if checkpoint.size > SIZE_LIMIT or text(checkpoint) != parsed.text:
         raise MalformedNote("has a size or a root that is not written in its one spelling")
     return checkpoint, parsed

@@ -9,6 +9,9 @@ from pathlib import Path
 SEGMENT_LINES = 65_536
 """Records in a full segment: a perfect subtree of the Merkle tree."""
 
+SEGMENTS = 10**8
+"""Segments of the longest log: their numbers have eight digits."""
+
 _NUMBER = re.compile(r"[0-9]{8}")
 
 
