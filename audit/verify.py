@@ -302,11 +302,17 @@ class _Reader:
     def _root_differs(self) -> _Stop:
         if self._newest.size == 0:
             return _Stop(Tampered(None, self._layout.checkpoint, "the checkpoint of no records has a root of some", 0))
-        what = (
+        if self._newer_from is not None:
+            return self._bad(
+                self._newer_from,
+                "or a later one was altered, or the one just before it, for which nothing vouches: it is of a later "
+                "version, and the lines do not have the root that the checkpoint signs",
+            )
+        return self._bad(
+            self._newest.size - 1,
             "was altered, or records before it were and all that follow them written anew: "
-            "the records chain, but do not have the root that the checkpoint signs"
+            "the records chain, but do not have the root that the checkpoint signs",
         )
-        return self._bad(self._newest.size - 1 if self._newer_from is None else self._newer_from, what)
 
     def _bad(self, seq: int, what: str, where: Path | None = None) -> _Stop:
         path = where or self._layout.headers(self._layout.segment_of(seq))

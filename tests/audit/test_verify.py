@@ -461,7 +461,9 @@ def test_a_later_version_is_hashed_and_left_undecided(
     undecided(tmp_path, "record 4 is of version 2 of the format, newer than this verifier", public)
     lines = lines_of(tmp_path)
     rewrite(tmp_path, [*lines[:8], lines[8].replace(b'"n":0', b'"n":1'), *lines[9:]])
-    tampered(tmp_path, public, 4, "do not have the root")
+    tampered(tmp_path, public, 4, "record 4 or a later one was altered, or the one just before it")
+    rewrite(tmp_path, [*lines[:3], lines[3].replace(b'"n":0', b'"n":1'), *lines[4:]])
+    tampered(tmp_path, public, 4, "or the one just before it, for which nothing vouches: it is of a later version")
     rewrite(tmp_path, lines[:10])
     tampered(tmp_path, public, 10, "is missing")
 
