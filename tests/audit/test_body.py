@@ -133,3 +133,18 @@ def test_stored_bytes_are_one_zlib_stream_and_no_more(monkeypatch: pytest.Monkey
     assert body.open_stored(b"E" + stored) == Encrypted()
     monkeypatch.setattr(body, "PLAIN_LIMIT", 10)
     assert body.open_stored(stored) == MalformedBody("inflates to more than 10 bytes")
+
+
+def test_every_zlib_stream_without_a_dictionary_is_read() -> None:
+    """Writers use 78; what a reader takes is all of RFC 1950 but preset dictionaries."""
+    stored, ref = body.store(Body({"raw": [1, 2]}), bytes(32))
+    assert stored[0] == 0x78
+    plain = zlib.decompress(stored)
+    for window in range(9, 16):
+        for level in (0, 1, 6, 9):
+            packer = zlib.compressobj(level, zlib.DEFLATED, window)
+            opened = body.open_stored(packer.compress(plain) + packer.flush())
+            assert isinstance(opened, body.Opened)
+            assert opened.root == ref.root
+    packer = zlib.compressobj(zdict=plain)
+    assert body.open_stored(packer.compress(plain) + packer.flush()) == body.MalformedBody("is not a zlib stream")

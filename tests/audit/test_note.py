@@ -115,3 +115,31 @@ def test_the_key_id_is_the_one_c2sp_defines(public: VerifierKey) -> None:
     encoded = base64.b64decode(str(public).split("+", 2)[2])
     assert encoded == b"\1" + public.raw
     assert str(public).split("+")[1] == public.key_id.hex()
+
+
+def test_signatures_are_64_bytes_with_s_below_the_order(key: Ed25519PrivateKey, public: VerifierKey) -> None:
+    signature = key.sign(TEXT)
+    order = 2**252 + 27742317777372353535851937790883648493
+    larger = (int.from_bytes(signature[32:], "little") + order).to_bytes(32, "little")
+    assert public.verifies(signature, TEXT)
+    for wrong in (b"", signature[:-1], signature + b"\0", signature[:32] + larger):
+        assert not public.verifies(wrong, TEXT)
+
+
+@pytest.mark.parametrize("raw", [b"\xff" * 32, (2).to_bytes(32, "little")])
+def test_a_key_that_is_no_point_of_the_curve_verifies_nothing(raw: bytes) -> None:
+    key = note.parse_vkey(str(VerifierKey("example.com/no-point", raw)))
+    assert key.raw == raw
+    assert not key.verifies(bytes(64), TEXT)
+
+
+def test_every_line_of_a_known_key_is_checked_before_one_counts(key: Ed25519PrivateKey, public: VerifierKey) -> None:
+    other = note.verifier_key("example.com/other", key.public_key())
+    lines = (
+        Signature(other.name, other.key_id, key.sign(TEXT)),
+        Signature(public.name, public.key_id, key.sign(TEXT)),
+    )
+    assert note.check(Note(TEXT, lines), [public, other]) == Signed(other)
+    assert note.check(Note(TEXT, (*lines, Signature(other.name, other.key_id, b"x"))), [public, other]) == Unsigned(
+        True
+    )
