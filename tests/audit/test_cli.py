@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -143,6 +144,22 @@ def test_what_cannot_be_counted_is_null(made: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "\nbytes that cannot be counted behind the checkpoint are not part of this verdict\n" in done.output
     assert json.loads(run("verify", trail, "--key", made / "audit.pub", "--json").output)["unreleased_bytes"] is None
+
+
+def test_the_answers_members_are_those_of_the_page(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (REPOSITORY / "docs" / "reference" / "audit-format.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(verified|tampered|could_not_tell)` \| (.*) \|$", page, re.MULTILINE)
+    promised = {verdict: set(re.findall(r"`(\w+)`", members)) for verdict, members in rows}
+    trail = Path(shutil.copytree(made / "trail", tmp_path / "trail"))
+    monkeypatch.chdir(tmp_path)
+    answers = [json.loads(run("verify", "./trail//", "--key", made / "audit.pub", "--json").output)]
+    (trail / "headers" / "00000000.jsonl").unlink()
+    answers.append(json.loads(run("verify", "./trail//", "--key", made / "audit.pub", "--json").output))
+    assert answers[-1]["where"] == "trail/headers/00000000.jsonl"
+    answers.append(json.loads(run("verify", "nowhere", "--key", made / "audit.pub", "--json").output))
+    assert {answer.pop("verdict"): set(answer) for answer in answers} == promised
+    without_key = run("verify", "trail", "--json")
+    assert (without_key.exit_code, without_key.stdout) == (2, "")
 
 
 def test_encrypted_bodies_are_mentioned(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
