@@ -537,6 +537,21 @@ def test_a_pipe_in_place_of_a_file_does_not_keep_the_verifier(trail: Path, publi
     undecided(trail, "cannot be read: [Errno 22] not a regular file", public)
 
 
+@pytest.mark.timeout(20)
+def test_a_pipe_where_the_vouching_line_should_be(trail: Path, public: VerifierKey) -> None:
+    """The last line of a segment does not follow; the first of the next one would say which was altered."""
+    lines = lines_of(trail)
+    lines[6] = lines[6].replace(b'"clock":"synchronised"', b'"clock":"unknown"')
+    rewrite(trail, lines)
+    tampered(trail, public, 6, "was altered")
+    path = trail / "headers" / "00000001.jsonl"
+    path.write_bytes(b"")
+    tampered(trail, public, 7, "it does not follow the record before it")
+    path.unlink()
+    os.mkfifo(path)
+    undecided(trail, "not a regular file", public)
+
+
 def test_missing_is_what_is_not_there_only(trail: Path, public: VerifierKey) -> None:
     """Links are followed; one that leads nowhere is a missing file, one that leads in a circle an unreadable one."""
     path = trail / "headers" / "00000001.jsonl"
