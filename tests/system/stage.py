@@ -43,6 +43,19 @@ ONLINE, RESTART, COMM_LOST, OVER_RANGE, REFERENCE_ERR = 0x01, 0x02, 0x04, 0x20, 
 STATES = {code: state for state, code in COMMAND_STATE_CODES.items()}
 UNDER_WAY = {"submitted", "sent", "received"}
 
+FLIPPED, UNFLIPPED = "F14 power", "Alderney power"
+"""Two points of the same assets: the first in the other sign, another unit, with scale and offset."""
+
+_FLIPPED = {
+    "unit": "MW",
+    "positive_means": "absorption",
+    "scale": "0.01",
+    "offset": "-20",
+    "low": "-66",
+    "high": "51",
+    "max_rate_per_s": "105",
+}
+
 _MASTERS = """
       - name: second
         address: 2
@@ -309,6 +322,8 @@ def _edit_contract(plant: Plant) -> None:
     rows = list(csv.DictReader(io.StringIO((contract / "points.csv").read_text())))
     for row in rows:
         row["stale_after_s"] = row["stale_after_s"] and str(STALE_AFTER_S)
+        if row["name"] == FLIPPED:
+            row.update(_FLIPPED)
     with (contract / "points.csv").open("w", newline="") as file:
         sheet = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         sheet.writeheader()

@@ -16,6 +16,7 @@ import resource
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -26,6 +27,7 @@ from tests.peers.told import Told, latest
 from tests.system.stage import (
     COMM_LOST,
     CONTROL_ROOM,
+    FLIPPED,
     FRESH_WITHIN_S,
     MAKES,
     ONLINE,
@@ -33,6 +35,7 @@ from tests.system.stage import (
     SECOND,
     STALE_AFTER_S,
     UNDER_WAY,
+    UNFLIPPED,
     VIEWER,
     Peer,
     Record,
@@ -91,6 +94,7 @@ async def test_both_masters_read_every_point_right(plant: System) -> None:
     assert shown_w
     for make, told in seen.items():
         await reconcile(plant, told, make)
+        sign_unit_scale_and_offset_are_the_sheets(plant, told)
         now = latest(told)
         assert set(now) == every_point(plant), f"{make} was not told of every row of the sheets"
         for point in plant.plant.points:
@@ -99,6 +103,35 @@ async def test_both_masters_read_every_point_right(plant: System) -> None:
             elif point.quantity is Quantity.MEMBERS:
                 members = len(plant.plant.fleet.under(point.path))
                 assert now["AI", point.index][2:4] == (members, ONLINE), f"{make}: {point.name}"
+
+
+def sign_unit_scale_and_offset_are_the_sheets(plant: System, told: list[Told]) -> None:
+    """One place in two languages: kW of injection, and MW of absorption in hundredths above -20."""
+    index = {point.name: point.index for point in plant.plant.points}
+    pairs = same_moment(told, index[FLIPPED], index[UNFLIPPED])
+    assert pairs
+    for flipped, kw in pairs:
+        assert -(flipped * 0.01 - 20) == pytest.approx(kw / 1000, abs=0.0055)
+
+
+def same_moment(told: list[Told], one: int, other: int) -> list[tuple[float, float]]:
+    """The values of two analogs wherever both have an event of the same time."""
+    events = {(each.index, each.time_ms): each.value for each in told if each.event and each.flags == ONLINE}
+    moments = [moment for index, moment in events if index == one and (other, moment) in events]
+    return [(events[one, moment], events[other, moment]) for moment in moments]
+
+
+async def test_the_state_of_charge_is_the_sites_own(plant: System) -> None:
+    """A site that nobody commands stands still, so the figure can be held against what its devices hold."""
+    path = "feeder/F12/site/S2"
+    stores = [asset for asset in plant.plant.fleet.under(path) if asset.kind.value == "battery"]
+    states = [json.loads((plant.plant.folder / "agents" / f"{asset.id}.json").read_text()) for asset in stores]
+    soc_pct = 100 * sum(state["soc_wh"] for state in states) / sum(asset.capacity_wh for asset in stores)
+    async with plant.scada("yadnp3") as scada:
+        await plant.whole(scada)
+        point = plant.point(Quantity.SOC, path)
+        assert await plant.value(scada, point.name) / 100 == pytest.approx(soc_pct, abs=0.0051)
+        assert await plant.value(scada, plant.point(Quantity.COVERAGE, path).name) == 100
 
 
 def every_point(plant: System) -> set[tuple[str, int]]:
@@ -228,7 +261,7 @@ async def test_a_second_master_and_a_viewer_do_not_control(plant: System) -> Non
 async def test_a_command_in_flight_is_not_given_twice(plant: System, make: str) -> None:
     async with plant.scada(make) as scada:
         await plant.whole(scada)
-        target_w = plant.power_w() + 4e6 if plant.power_w() < 0 else plant.power_w() - 4e6
+        target_w = -4e6 if plant.outbox() and plant.outbox()[0].target_w == 4e6 else 4e6
         with stopped(plant.plant.headend.process.pid):  # type: ignore[union-attr]  # it runs
             assert await operate_target(plant, scada, target_w) == 0
             assert await operate_target(plant, scada, target_w + 1e6) == 5, "ALREADY_ACTIVE"
@@ -276,6 +309,20 @@ async def test_what_takes_no_answer_is_never_executed(plant: System, by: str) ->
         assert answer[2] & 0x01 == 0, "IIN1.0: a broadcast was taken in"
     assert plant.outbox() == before
     await recorded(plant, lambda each: each.peer == by and each.rule == "function_refused" and said in each.reason)
+
+
+async def test_a_retry_octet_for_octet_is_answered_and_not_done_again(plant: System) -> None:
+    async with plant.scada("dnp3py") as scada:
+        await plant.whole(scada)
+    known = plant.outbox()
+    async with Peer(plant.plant.ports.dnp3, "127.0.0.15") as raw:
+        await raw.ask(request(1, EVENTS, sequence=1))
+        await raw.send(confirm(1))
+        first = await raw.ask(request(5, _SET_AO_0, sequence=2))
+        again = await raw.ask(request(5, _SET_AO_0, sequence=2))
+    assert first[0][1:] == again[0][1:]
+    assert first[0][-1] == 0, "SUCCESS"
+    assert len(plant.outbox()) == len(known) + 1
 
 
 async def recorded(plant: System, wanted: Callable[[Record], bool]) -> Record:
@@ -515,3 +562,55 @@ async def test_a_closed_boundary_blocks_both_ways_at_once(plant: System) -> None
         await reconcile(plant, closed, "yadnp3")
     decisions = [record.decision for record in await plant.trail("gateway")]
     assert decisions[-2:] == ["isolated", "rejoined"]
+
+
+async def test_a_live_contract_shows_nothing_that_is_simulated(plant: System) -> None:
+    boundary = plant.plant.folder / "gateway" / "policies" / "gateway" / "boundary.yaml"
+    async with restarted_with(plant, boundary, "contract: rehearsal", "contract: live"):
+        async with plant.scada("dnp3py") as scada:
+            link, rehearsal = (plant.point(q).name for q in (Quantity.HEADEND_LINK, Quantity.REHEARSAL))
+            await until(lambda: plant.value(scada, link), lambda up: up == 1, "the headend's publications")
+            assert await plant.value(scada, rehearsal) == 0
+            told = await scada.integrity()
+            for _ in range(5):
+                await asyncio.sleep(0.4)
+                told += await scada.integrity()
+        of_sites = [each for each in told if (each.type, each.index) in plant.telemetry]
+        assert {(each.value, each.flags & ONLINE) for each in of_sites} == {(0, 0)}
+    assert any("test-in-live" in record.rule for record in await plant.trail("crossing.out"))
+
+
+async def test_publications_of_another_key_are_not_believed(plant: System) -> None:
+    other = plant.plant.folder / "other-pki"
+    if not other.exists():
+        await plant.derms("pki", "init", str(other), "--assets", str(plant.plant.assets))
+    config, ours = plant.plant.folder / "gateway" / "gateway.yaml", plant.plant.folder / "pki" / "publisher.pub"
+    async with restarted_with(plant, config, f"- {ours}", f"- {other / 'publisher.pub'}"):
+        record = await recorded(plant, lambda each: each.rule == "unsigned")
+        assert record.decision == "refused"
+        async with plant.scada("yadnp3") as scada:
+            assert {flags & ONLINE for flags in telemetry_flags(plant, await scada.integrity())} == {0}
+            assert await plant.value(scada, plant.point(Quantity.HEADEND_LINK).name) == 0
+            assert await operate_target(plant, scada, 5e6) == 18, "DOWNSTREAM_FAIL"
+
+
+@contextlib.asynccontextmanager
+async def restarted_with(plant: System, file: Path, before: str, after: str) -> AsyncIterator[None]:
+    """The gateway, started anew with a change in one of its files; and again without it at the end."""
+    async with plant.scada("dnp3py") as scada:
+        await plant.whole(scada)
+    await plant.plant.gateway.stop()
+    change(file, before, after)
+    try:
+        await plant.start_gateway()
+        yield
+    finally:
+        await plant.plant.gateway.stop()
+        change(file, after, before)
+        await plant.start_gateway()
+
+
+def change(file: Path, before: str, after: str) -> None:
+    text = file.read_text()
+    assert before in text
+    file.write_text(text.replace(before, after))
