@@ -673,6 +673,12 @@ def test_stores_that_cannot_be_used_stop_the_headend(home: Home, spoil: Callable
     assert words in refused(home.folder, "headend", "run", "headend")
 
 
+def test_a_headend_without_its_fleet_takes_no_other_that_lies_about(home: Home) -> None:
+    (home.headend / "assets.yaml").rename(home.folder / "assets.yaml")
+    said = refused(home.folder, "headend", "run", "headend", code=COULD_NOT_TELL)
+    assert "headend/assets.yaml: cannot be read" in said
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -780,7 +786,8 @@ BAD_DISPATCHES: Sequence[tuple[str | bytes, int, str, str]] = (
     (f'{{"asset_id": "{BATTERY}", "mw": 1, "duration_s": 1e308}}', 422, "limits", "is too long"),
     (f'{{"asset_id": "{BATTERY}", "mw": 500}}', 422, "limits", "500 MW is above the rating of Jersey battery 1, 50 MW"),
     (f'{{"asset_id": "{BATTERY}", "mw": -500}}', 422, "limits", "below the rating"),
-    (f'{{"asset_id": "{BATTERY}", "mw": 1e300}}', 422, "limits", "above the rating"),
+    (f'{{"asset_id": "{BATTERY}", "mw": 1e303}}', 400, "invalid", "body.mw"),  # finite in MW, infinite in W
+    (f'{{"site_id": "{JERSEY}", "mw": -1.7e308}}', 400, "invalid", "body.mw"),
     (f'{{"asset_id": "{SECOND_BATTERY}", "mw": 1}}', 409, "unreachable", "Jersey battery 2"),
     (f'{{"site_id": "{GUERNSEY}", "mw": 1}}', 409, "unreachable", ""),
     ("", 400, "invalid", "body is missing"),
