@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 STOP_WITHIN_S = 10.0
-_PR_SET_PDEATHSIG = 1  # prctl(2)
-_libc = ctypes.CDLL(None)  # loaded before any fork: the child may not import
 
 
 class StoppedEarly(Exception):
     """A process ended that should be running. Carries the last lines it wrote."""
-
-
-def _die_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @dataclass
@@ -35,19 +27,23 @@ class Child:
     process: asyncio.subprocess.Process | None = None
 
     async def start(self, *, talks: bool = False) -> asyncio.subprocess.Process:
-        """Start it in a session of its own, so that Ctrl-C reaches the demo alone. `talks` keeps stdin and stdout."""
+        """Start it, tied to us but in a session of its own, so that Ctrl-C reaches the demo alone.
+
+        `talks` keeps its stdin and stdout.
+        """
         pipe = asyncio.subprocess.PIPE
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
+                "simulator.tethered",
+                str(os.getpid()),
                 *self.argv,
                 stdin=pipe if talks else asyncio.subprocess.DEVNULL,
                 stdout=pipe if talks else log,
                 stderr=log,
                 env={**os.environ, **self.env},
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
             )
         return self.process
 
@@ -97,7 +93,6 @@ async def command(argv: Sequence[str], log: Path) -> str:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        preexec_fn=_die_with_parent,
     )
     printed, complained = await process.communicate()
     with log.open("ab") as file:
