@@ -31,6 +31,7 @@ from tests.system.stage import (
     FRESH_WITHIN_S,
     MAKES,
     ONLINE,
+    PATIENCE_S,
     RESTART,
     SECOND,
     STALE_AFTER_S,
@@ -39,6 +40,7 @@ from tests.system.stage import (
     VIEWER,
     Peer,
     Record,
+    Row,
     Scada,
     Shown,
     System,
@@ -77,7 +79,8 @@ async def test_both_masters_read_every_point_right(plant: System) -> None:
         for make, scada in (("dnp3py", first), ("yadnp3", second)):
             seen[make] = await scada.integrity()
         began = time.monotonic()
-        while time.monotonic() - began < WATCH_S:
+        while time.monotonic() - began < WATCH_S or not all(same_moment(plant, told) for told in seen.values()):
+            assert time.monotonic() - began < WATCH_S + PATIENCE_S, "the same place had no event in both languages"
             for make, scada in (("dnp3py", first), ("yadnp3", second)):
                 seen[make] += await scada.events()
             await asyncio.sleep(0.3)
@@ -107,18 +110,16 @@ async def test_both_masters_read_every_point_right(plant: System) -> None:
 
 def sign_unit_scale_and_offset_are_the_sheets(plant: System, told: list[Told]) -> None:
     """One place in two languages: kW of injection, and MW of absorption in hundredths above -20."""
-    index = {point.name: point.index for point in plant.plant.points}
-    pairs = same_moment(told, index[FLIPPED], index[UNFLIPPED])
-    assert pairs
-    for flipped, kw in pairs:
+    for flipped, kw in same_moment(plant, told):
         assert -(flipped * 0.01 - 20) == pytest.approx(kw / 1000, abs=0.0055)
 
 
-def same_moment(told: list[Told], one: int, other: int) -> list[tuple[float, float]]:
-    """The values of two analogs wherever both have an event of the same time."""
+def same_moment(plant: System, told: list[Told]) -> list[tuple[float, float]]:
+    """What the flipped point and its twin showed wherever both have a good event of the same time."""
+    index = {point.name: point.index for point in plant.plant.points}
     events = {(each.index, each.time_ms): each.value for each in told if each.event and each.flags == ONLINE}
-    moments = [moment for index, moment in events if index == one and (other, moment) in events]
-    return [(events[one, moment], events[other, moment]) for moment in moments]
+    moments = [at for number, at in events if number == index[FLIPPED] and (index[UNFLIPPED], at) in events]
+    return [(events[index[FLIPPED], at], events[index[UNFLIPPED], at]) for at in moments]
 
 
 async def test_the_state_of_charge_is_the_sites_own(plant: System) -> None:
@@ -209,9 +210,7 @@ async def has_one_id(plant: System, name: str, target_w: float | None, ends: str
     """The newest command, by its id: in the outbox, in the trail on its way in and out, in the headend's history."""
     row = plant.outbox()[0]
     assert (row.name, row.target_w, row.state, row.master) == (name, target_w, ends, "control-room")
-    records = await plant.trail("command.in", "command.outcome", "command.withdrawn", "command.ended")
-    mine = [record for record in records if record.values["id"] == [row.id]]
-    asked, outcomes = mine[0], mine[1:]
+    asked, *outcomes = await life(plant, row.id)
     assert (asked.kind, asked.decision) == ("command.in", "accepted")
     assert asked.values["target_w"] == [target_w]
     assert asked.values["how"] == ["direct" if how == "direct" else "operate"]
@@ -441,30 +440,37 @@ async def killed_after_a_command(plant: System, raw_value: int, delay_s: float, 
     await plant.start_gateway()
     async with plant.scada("dnp3py") as scada:
         await plant.whole(scada)
-        state = await plant.state(scada)
-    assert await ids(plant) == sent, f"seed {seed}: something was sent again"
-    for row in left:
-        await its_fate_is_told(plant, row.id, row.state, state, f"seed {seed}, killed after {delay_s} s")
+        assert await ids(plant) == sent, f"seed {seed}: something was sent again"
+        for row in left:
+            await its_fate_is_told(plant, scada, row, f"seed {seed}, killed after {delay_s} s")
 
 
-async def its_fate_is_told(plant: System, identifier: str, left: str, shown: str, when: str) -> None:
-    """`left` is how the outbox had it when the gateway died. `shown` is what SCADA sees now."""
-    records = [each for each in await plant.trail() if each.values.get("id") == [identifier]]
-    kinds = [record.kind for record in records]
-    now = next((row for row in plant.outbox() if row.id == identifier), None)
-    if left == "new":  # its master never heard SUCCESS
-        assert now is None, when
+async def its_fate_is_told(plant: System, scada: Scada, left: Row, when: str) -> None:
+    """`left` is the command as the outbox had it when the gateway died."""
+
+    async def both() -> tuple[str | None, str]:
+        return next((row.state for row in plant.outbox() if row.id == left.id), None), await plant.state(scada)
+
+    if left.state == "new":  # its master never heard SUCCESS
+        assert (await both())[0] is None, when
+        kinds = [record.kind for record in await life(plant, left.id)]
         assert kinds in (["command.withdrawn"], ["command.in", "command.withdrawn"]), when
         return
-    assert kinds[0] == "command.in", when
-    assert now is not None, when
-    assert now.state == shown, when
+    _, shown = await until(both, lambda states: states[0] == states[1], f"SCADA and outbox to agree ({when})", 10)
     assert shown not in UNDER_WAY, when
-    if left in ("submitted", "sent"):  # reported failed by its id, until who knows better says so
+    records = await life(plant, left.id)
+    kinds = [record.kind for record in records]
+    assert kinds[0] == "command.in", when
+    if left.state in ("submitted", "sent"):  # reported failed by its id, until who knows better says so
         ended = kinds.index("command.ended")
         assert records[ended].decision == "failed", when
         corrected = [each.values["state"][0] for each in records[ended + 1 :] if each.kind == "command.outcome"]
         assert shown in ("failed", *corrected), when
+
+
+async def life(plant: System, identifier: str) -> list[Record]:
+    """All that the trail says of one command, in its order."""
+    return [record for record in await plant.trail() if record.values.get("id") == [identifier]]
 
 
 async def test_a_full_disk_stops_new_values_and_no_bad_news(plant: System) -> None:
