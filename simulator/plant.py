@@ -30,7 +30,7 @@ REDIAL_CAP_S = 4
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The usual ports where they are free (DESIGN: Ports), else any free ones."""
+    """The usual ports where they are free and no other demo has them, else any free ones."""
 
     http: int
     agents: int
@@ -39,12 +39,26 @@ class Ports:
 
     @classmethod
     def choose(cls) -> Ports:
-        return cls(*(_free_port(usual) for usual in (3001, 7450, 7451, 20000)))
+        first = _is_first_demo()
+        return cls(*(_free_port(usual if first else None) for usual in (3001, 7450, 7451, 20000)))
 
 
-def _free_port(usual: int) -> int:
+_claim = socket.socket(socket.AF_UNIX)  # held until this process ends
+
+
+def _is_first_demo() -> bool:
+    """Whether no other demo runs on this machine: two that start together would both see the usual ports free."""
+    try:
+        _claim.bind("\0derms-demo")
+    except OSError:
+        return False
+    return True
+
+
+def _free_port(usual: int | None) -> int:
     """`usual`, or another one below 32768: what lies above is handed out to outgoing connections meanwhile."""
-    for port in (usual, *random.sample(range(10_000, 32_768), 50)):
+    candidates = random.sample(range(10_000, 32_768), 50)
+    for port in [usual, *candidates] if usual else candidates:
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
@@ -154,6 +168,11 @@ class Plant:
     async def start(self) -> None:
         for child in (self.headend, self.launcher, self.gateway):
             await child.start()
+
+    def require_running(self) -> None:
+        """Raises StoppedEarly where a process ended by itself (not the headend: the demo kills that one)."""
+        for child in (self.gateway, self.launcher, self.scada.child):
+            child.require_running()
 
     async def stop(self) -> None:
         for child in self.children:

@@ -38,7 +38,7 @@ class Stage:
 
 async def first_value(plant: Plant, report: Report) -> str:
     began = time.monotonic()
-    await _until(lambda: _online(plant) > 0, FIRST_VALUE_WITHIN_S, lambda: _scada_words(plant))
+    await _until(plant, lambda: _online(plant) > 0, FIRST_VALUE_WITHIN_S, lambda: _scada_words(plant))
     return f"the first value stood at SCADA {time.monotonic() - began:.1f} s after the start"
 
 
@@ -63,7 +63,7 @@ async def all_connected(plant: Plant, report: Report) -> str:
 
 
 async def steady(plant: Plant, report: Report) -> str:
-    await _until(lambda: _online(plant) == _telemetry_points(plant), PATIENCE_S, lambda: _scada_words(plant))
+    await _until(plant, lambda: _online(plant) == _telemetry_points(plant), PATIENCE_S, lambda: _scada_words(plant))
     compared = await _compare(plant, report)
     return f"all {_telemetry_points(plant)} points ONLINE; {compared} compared, at most {report.max_error_w:.0f} W off"
 
@@ -75,9 +75,9 @@ async def command_followed(plant: Plant, report: Report) -> str:
     status = await plant.scada.operate("AO", row.index, row.to_raw(target_w).raw)
     if status != "SUCCESS":
         raise NotProved(f"SCADA's {row.name} was answered {status}")
-    await _until(lambda: _state_of(plant, row) == "following", PATIENCE_S, lambda: _state_of(plant, row))
+    await _until(plant, lambda: _state_of(plant, row) == "following", PATIENCE_S, lambda: _state_of(plant, row))
     report.command_round_trip_s = round(time.monotonic() - operated, 3)
-    await _until(lambda: _at(plant, row, target_w), PATIENCE_S, lambda: _site_words(plant, row))
+    await _until(plant, lambda: _at(plant, row, target_w), PATIENCE_S, lambda: _site_words(plant, row))
     await _compare(plant, report, among=row.path)
     return (
         f"SCADA asked {row.path} for {target_w / 1e6:.1f} MW: SUCCESS, and following was read back at SCADA after "
@@ -92,7 +92,9 @@ async def comm_lost(plant: Plant, report: Report) -> str:
     before = plant.sites.ticks()
     await plant.headend.kill()
     killed = time.monotonic()
-    await _until(lambda: _lost(plant) == _telemetry_points(plant), stale_after_s + 15, lambda: _scada_words(plant))
+    await _until(
+        plant, lambda: _lost(plant) == _telemetry_points(plant), stale_after_s + 15, lambda: _scada_words(plant)
+    )
     report.comm_lost_after_s = round(time.monotonic() - killed, 3)
     if report.comm_lost_after_s > stale_after_s + 2:
         raise NotProved(f"COMM_LOST took {report.comm_lost_after_s:.1f} s; stale after {stale_after_s:g} s plus 2")
@@ -113,7 +115,7 @@ async def recovered(plant: Plant, report: Report) -> str:
     held_w = plant.sites.power_w(row.path, PointKind.BATTERY) or 0.0
     restarted = time.monotonic()
     await plant.headend.start()
-    await _until(lambda: _online(plant) == _telemetry_points(plant), PATIENCE_S, lambda: _scada_words(plant))
+    await _until(plant, lambda: _online(plant) == _telemetry_points(plant), PATIENCE_S, lambda: _scada_words(plant))
     took = time.monotonic() - restarted
     if not _at(plant, row, held_w):
         raise NotProved(f"the headend's return moved the sites: {_site_words(plant, row)}")
@@ -126,7 +128,7 @@ async def released(plant: Plant, report: Report) -> str:
     status = await plant.scada.operate("BO", row.index, 1)
     if status != "SUCCESS":
         raise NotProved(f"SCADA's {row.name} was answered {status}")
-    await _until(lambda: _at(plant, row, 0.0), PATIENCE_S, lambda: _site_words(plant, row))
+    await _until(plant, lambda: _at(plant, row, 0.0), PATIENCE_S, lambda: _site_words(plant, row))
     return f"SCADA released {row.path}: {_site_words(plant, row)}"
 
 
@@ -159,9 +161,11 @@ STAGES = (
 VERIFY = Stage("verify", verified)
 
 
-async def _until(met: Callable[[], bool], within_s: float, seen: Callable[[], str]) -> None:
+async def _until(plant: Plant, met: Callable[[], bool], within_s: float, seen: Callable[[], str]) -> None:
+    """Raises NotProved when it is not met in time, StoppedEarly at once when a process ended that should be running."""
     deadline = time.monotonic() + within_s
     while not met():
+        plant.require_running()
         if time.monotonic() > deadline:
             raise NotProved(f"not within {within_s:g} s; {seen()}")
         await asyncio.sleep(POLL_S)
@@ -176,7 +180,9 @@ async def _compare(plant: Plant, report: Report, among: str = "") -> int:
     def errors_w() -> dict[str, float]:
         return picture.steady_errors_w(plant, among)
 
-    await _until(lambda: bool(errors_w()), PATIENCE_S, lambda: f"no power point of {among or 'the fleet'} stood still")
+    await _until(
+        plant, lambda: bool(errors_w()), PATIENCE_S, lambda: f"no power point of {among or 'the fleet'} stood still"
+    )
     compared = 0
     for _ in range(STEADY_COMPARISONS):
         errors = errors_w()
@@ -206,8 +212,6 @@ def _lost(plant: Plant) -> int:
 
 
 def _scada_words(plant: Plant) -> str:
-    plant.gateway.require_running()
-    plant.scada.child.require_running()
     return (
         f"SCADA {'is connected' if plant.scada.linked else 'has no link'}: {_online(plant)} points ONLINE and "
         f"{_lost(plant)} COMM_LOST of {_telemetry_points(plant)}"
