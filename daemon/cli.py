@@ -44,7 +44,7 @@ ROLES: dict[str, Role] = {
     "audit": Role("audit.cli", "audit", "Verify and show the trail of all that crossed."),
     "pki": Role("wire.cli", "agent", "Certificates for headend, gateway and agents."),
     "points": Role("dermscore.cli", "", "Check the sheets: what SCADA may see and ask."),
-    "policy": Role("dermscore.cli", "", "Check the policy, and ask it who may do what."),
+    "policy": Role("dermscore.cli", "", "Check the policy: who may do what."),
     "assets": Role("dermscore.cli", "", "Check assets.yaml, or generate a fleet."),
 }
 
@@ -98,6 +98,8 @@ class LazyGroup(click.Group):
             return COULD_NOT_TELL if isinstance(wrong, Unreadable) else FOUND_WRONG
         except (click.Abort, KeyboardInterrupt):
             return _INTERRUPTED
+        except ModuleNotFoundError as missing:
+            return _not_installed(missing, sys.argv[1:] if args is None else args)
         except OSError as error:
             return _plain_fault(error)
 
@@ -132,7 +134,19 @@ def load(name: str, role: Role) -> click.Command:
 def _how_to_install(name: str, role: Role, missing: str) -> str:
     if missing == role.module or not role.extra:
         return f"{name}: this build of derms does not carry it ({missing} is missing)"
-    return f"{name}: this role is not installed ({missing} is missing): pip install 'derms[{role.extra}]'"
+    return (
+        f"{name}: this role is not installed ({missing} is missing): install the wheel with its extra, "
+        f"derms[{role.extra}], or requirements/{role.extra}.txt"
+    )
+
+
+def _not_installed(missing: ModuleNotFoundError, args: Sequence[str]) -> int:
+    """A command met a package that its role needs only when it ran. Raises again what is a fault of ours."""
+    name = next((arg for arg in args if arg in ROLES), None)
+    if name is None or (missing.name or "").partition(".")[0] in _OURS:
+        raise missing
+    click.echo(f"Error: {_how_to_install(name, ROLES[name], missing.name or '')}", err=True)
+    return COULD_NOT_TELL
 
 
 def _plain_fault(error: OSError) -> int:
@@ -141,6 +155,9 @@ def _plain_fault(error: OSError) -> int:
         return _BROKEN_PIPE
     if error.errno == errno.EADDRINUSE:
         click.echo(f"an address that is to be listened on is in use: {error.strerror or error}", err=True)
+        return FOUND_WRONG
+    if error.filename is not None:
+        click.echo(f"{error.filename}: {error.strerror}; choose a place that can be read and written", err=True)
         return FOUND_WRONG
     raise error
 

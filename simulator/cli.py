@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import sys
 import tempfile
@@ -36,6 +37,7 @@ def demo(seconds: float | None, as_json: bool, assets_file: Path | None, folder:
     from simulator.demo import run, write_report
     from simulator.plant import Plant
 
+    _require_roles()
     where = folder or Path(tempfile.mkdtemp(prefix="derms-demo-"))
     try:
         plant = Plant.prepare(where.resolve(), assets_file)
@@ -50,6 +52,13 @@ def demo(seconds: float | None, as_json: bool, assets_file: Path | None, folder:
     if as_json:
         print(json.dumps(report.as_json()))
     raise SystemExit(1 if report.failed_stages else 0)
+
+
+def _require_roles() -> None:
+    """Before anything is written. Raises ModuleNotFoundError; the command line says which extra to install."""
+    for module in ("grpc", "sqlalchemy", "fastapi", "py1815", "opendnp3"):
+        if importlib.util.find_spec(module) is None:
+            raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
 
 def _screen(as_json: bool) -> Screen:
