@@ -10,8 +10,9 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -38,7 +39,7 @@ def configure(json: bool | None = None, level: str = "info") -> None:
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lines())),
         cache_logger_on_first_use=False,  # a launcher's children configure again after the fork
     )
     _adopt_libraries(shared, render, max(threshold, logging.WARNING))
@@ -47,6 +48,21 @@ def configure(json: bool | None = None, level: str = "info") -> None:
 def get(name: str) -> Any:
     """A logger that says `logger=name`: `log.info("agent connected", agent=who, peer=peer)`. What varies is a value."""
     return structlog.get_logger(_logger=name)  # stays lazy: modules take their logger before `configure` is called
+
+
+class _Lines:
+    """stderr, where a line that cannot be written is lost and nothing else is: a full disk under the log must not stop
+    a process that controls devices, nor cut a command short that is half carried out.
+    """
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):  # ValueError: it was closed
+            return sys.stderr.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def _wants_json(json: bool | None) -> bool:
@@ -58,7 +74,7 @@ def _wants_json(json: bool | None) -> bool:
 
 def _adopt_libraries(shared: list[Any], render: Any, threshold: int) -> None:
     """What libraries log through `logging` leaves in the same form."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_Lines())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],

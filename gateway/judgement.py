@@ -3,7 +3,8 @@ point.
 
 Three things can happen to a reading that is not plainly right:
 
-    its value is shown, with less trust      too fast: QUESTIONABLE; out of range: clamped, OVER_RANGE
+    its value is shown, with less trust      too fast or without some members: QUESTIONABLE; out of range: clamped,
+                                             OVER_RANGE
     the last value stays, not ONLINE         no value, too few members, low coverage, simulated under a live contract
     nothing changes                          it is older than what is shown, or too old to be shown at all
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dermscore.points import PointRow
+from dermscore.points import PointRow, Quantity
 from dermscore.quality import Cause, Validity
 from gateway.faces import Update
 from wire.boundary import Reading
@@ -28,6 +29,7 @@ class Rule(StrEnum):
     NO_VALUE = "no-value"
     TEST_IN_LIVE = "test-in-live"
     LOW_COVERAGE = "low-coverage"
+    PARTIAL = "partial"
     WENT_BACK = "went-back"
     AHEAD = "ahead"
     STALE = "stale"
@@ -114,6 +116,8 @@ def _unfit(row: PointRow, reading: Reading, *, live: bool) -> Rule | None:
     return None
 
 
+# What says how many report is itself right when few do; a sum without some of its members is not the sum.
+_OF_THE_MEMBERS = frozenset({Quantity.MEMBERS, Quantity.COVERAGE, Quantity.OLDEST_AGE})
 _CAUSE_OF = {Rule.FEW_MEMBERS: Cause.LOW_COVERAGE, Rule.LOW_COVERAGE: Cause.LOW_COVERAGE, Rule.TEST_IN_LIVE: Cause.TEST}
 
 
@@ -131,6 +135,9 @@ def _shown(row: PointRow, reading: Reading, value: float, held: Held, origin: Or
     if scaled.clamped is not None:
         rules.append(Rule.OVER_RANGE)
         quality = quality.because(Cause.OVER_RANGE, Validity.QUESTIONABLE)
+    if reading.reporting < reading.configured and row.quantity not in _OF_THE_MEMBERS:
+        rules.append(Rule.PARTIAL)
+        quality = quality.because(Cause.LOW_COVERAGE, Validity.QUESTIONABLE)
     new = Accepted(value if scaled.clamped is None else row.to_si(scaled.raw), reading.time_ms, origin)
     accepted: Accepted | None = new
     if held.accepted is not None and _too_fast(row, held.accepted, new):

@@ -122,3 +122,19 @@ def test_the_variable_decides_where_there_is_no_terminal(variable: str, is_json:
     )
     assert done.stdout == ""
     assert done.stderr.startswith("{") == is_json
+
+
+def test_a_log_that_cannot_be_written_stops_nobody() -> None:
+    program = """
+import logging, sys
+from daemon import logs
+logs.configure()
+logs.get("probe").warning("lost")
+logging.getLogger("library").error("lost too")
+print("went on")
+"""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=full, text=True, check=False
+        )
+    assert done.stdout == "went on\n"

@@ -142,6 +142,8 @@ INVALID = Quality(Validity.INVALID, Source.CALCULATED, Cause.NONE)
         ({"value": -1e12}, -1000, Validity.QUESTIONABLE, Cause.OVER_RANGE, "over-range,too-fast"),
         ({"value": 301_000.0}, 301, Validity.QUESTIONABLE, Cause.NONE, "too-fast"),
         ({"value": 300_000.0}, 300, Validity.GOOD, Cause.NONE, ""),
+        # a sum without some of its members is not the sum, however little they weigh
+        ({"value": 210_000.0, "reporting": 3}, 210, Validity.QUESTIONABLE, Cause.LOW_COVERAGE, "partial"),
         # the last value
         ({"value": 210_000.0, "coverage_pct": 79.9}, 200, Validity.HELD, Cause.LOW_COVERAGE, "low-coverage"),
         ({"value": 210_000.0, "coverage_pct": 80.0}, 210, Validity.GOOD, Cause.NONE, ""),
