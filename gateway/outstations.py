@@ -30,6 +30,8 @@ def dnp3(contract: Contract, outstation: Outstation) -> Dnp3Outstation:
     )
 
 
-def faces(contract: Contract, desk: ControlDesk, now: Callable[[], Now]) -> dict[str, Face]:
-    """A face for each outstation, by its name; none listens yet."""
-    return {each.name: Dnp3Face(dnp3(contract, each), desk, now) for each in contract.boundary.outstations}
+def faces(
+    contract: Contract, desk: ControlDesk, now: Callable[[], Now], refresh: Callable[[], None]
+) -> dict[str, Face]:
+    """A face for each outstation, by its name; none listens yet. `refresh` is called before a master is answered."""
+    return {each.name: Dnp3Face(dnp3(contract, each), desk, now, refresh) for each in contract.boundary.outstations}

@@ -201,7 +201,8 @@ def brief():
 
 @probe.command()
 def wait():
-    import time
+    import signal, time
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a runner in the background leaves it ignored
     print("waiting", flush=True)
     time.sleep(60)
 

@@ -63,9 +63,17 @@ class Dnp3Face:
     """A `gateway.faces.Face` for one outstation. Everything happens on the loop that called `start`.
 
     `desk` decides the controls; `now` is the one clock (UTC for a time write's offset, monotonic for every timeout).
+    `refresh` is called before each request is answered: what time alone does to the image must be done by then, even
+    where this process stood still and a poll waited in its socket.
     """
 
-    def __init__(self, outstation: Dnp3Outstation, desk: ControlDesk, now: Callable[[], Now]) -> None:
+    def __init__(
+        self,
+        outstation: Dnp3Outstation,
+        desk: ControlDesk,
+        now: Callable[[], Now],
+        refresh: Callable[[], None] = lambda: None,
+    ) -> None:
         self._outstation = outstation
         self._desk = desk
         self._image = PackedImage(outstation)
@@ -74,7 +82,7 @@ class Dnp3Face:
             master.name: Association(outstation, master, self._image, desk, now, self._note)
             for master in outstation.masters
         }
-        self._hub = Hub(outstation, self._associations, now, self._note)
+        self._hub = Hub(outstation, self._associations, now, self._note, refresh)
         self._news: deque[tuple[_Row, int, int, int]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False

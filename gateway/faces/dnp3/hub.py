@@ -116,8 +116,10 @@ class Hub:
         associations: Mapping[str, Association],
         now: Callable[[], Now],
         note: Note,
+        refresh: Callable[[], None],
     ) -> None:
         self._outstation = outstation
+        self._refresh = refresh
         self._limits = outstation.limits
         self._associations = associations
         self._now = now
@@ -238,6 +240,7 @@ class Hub:
     def _contained(self, connection: Connection, frame: LinkFrame) -> None:
         """A fault of the desk or of the core costs the connection that met it, never the face."""
         try:
+            self._refresh()
             self._frame(connection, frame)
         except Exception as fault:
             logger.exception("dnp3 %s: a request of %s failed", self._outstation.name, connection.caller.peer)

@@ -432,6 +432,17 @@ class TestFaults:
             clock.advance(301)
             assert await desk.until(FaceEventKind.MASTER_DISCONNECTED) == ["silent for 300 s"]
 
+    async def test_the_image_is_refreshed_before_a_poll_is_answered(self, clock: Clock, desk: Desk) -> None:
+        """A poll may have waited in its socket while this process stood still: it is not answered with old flags."""
+        refreshed: list[int] = []
+        face = Dnp3Face(OUTSTATION, desk, clock, lambda: refreshed.append(1))
+        await face.start()
+        async with RawPeer(face.port) as scada:
+            assert refreshed == []
+            await scada.ask(POLL)
+            assert refreshed
+        await face.stop()
+
     async def test_stopping_ends_every_connection_and_frees_the_port(self, clock: Clock, desk: Desk) -> None:
         face = Dnp3Face(OUTSTATION, desk, clock)
         await face.start()
