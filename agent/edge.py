@@ -60,12 +60,17 @@ def assets_of(fleet: Fleet, agent_id: str) -> tuple[Asset, ...]:
 
 
 def check(spec: Spec) -> None:
-    """Raises NotSetUp or BadInput for what would keep this agent from starting."""
+    """Raises NotSetUp or BadInput for what would keep this agent from starting. An expired certificate does not."""
     table.check(spec.assets)
     identity = TlsFiles.agent(spec.pki, spec.id).load().identity
     if (identity.role, identity.id) != ("agent", spec.id):
         file = TlsFiles.agent(spec.pki, spec.id).cert
         raise BadInput([Problem(str(file), "", f"is the certificate of {identity.urn}, not of agent {spec.id}")])
+
+
+def check_unexpired(spec: Spec, now: Clock = clock.now) -> None:
+    """Raises NotSetUp or BadInput where no headend would let this agent in, because its certificate has expired."""
+    TlsFiles.agent(spec.pki, spec.id).load().require_unexpired(now().utc_ms)
 
 
 def check_all(specs: Sequence[Spec]) -> None:
@@ -89,6 +94,10 @@ async def run(spec: Spec, stop: Stop, now: Clock = clock.now) -> None:
         NotSetUp, BadInput: something it needs is missing or wrong, or another process drives one of its assets.
     """
     check(spec)
+    try:
+        check_unexpired(spec)
+    except BadInput as expired:  # the device is controlled all the same; only the link is missing
+        log.error("no headend will let this agent in", agent=spec.id, why=str(expired))
     with ExitStack() as held:
         for asset in spec.assets if spec.state is not None else ():
             assert spec.state is not None

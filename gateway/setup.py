@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import tempfile
@@ -10,9 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from audit import checkpoint, note
 from audit import keys as audit_keys
-from audit.errors import AuditError
+from audit.errors import AuditError, Damaged, NoLog
+from audit.layout import Layout
 from audit.log import Log
+from audit.note import MalformedNote, verifier_key
+from daemon import clock
 from daemon.config import Address, packaged
 from dermscore.errors import BadInput, DermsError, Problem
 from gateway import outstations, report
@@ -20,7 +27,7 @@ from gateway.config import FILE, GatewayConfig, Home
 from gateway.contract import FILES, Contract
 from gateway.outbox import Outbox
 from wire.dial import check_free
-from wire.identity import TlsFiles
+from wire.identity import Role, TlsFiles
 from wire.publication import load_keys
 
 _TEXT: Final = """\
@@ -51,18 +58,19 @@ def init(folder: Path, pki: Path, headend: Address, origin: str) -> None:
 
     Raises:
         AlreadyThereError: the folder exists and is not empty.
-        NotSetUp, BadInput: the certificates in `pki` cannot be used.
+        NotSetUp, BadInput: the certificates in `pki` cannot be used, or nothing can be named `origin`.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise AlreadyThereError(f"{folder} exists; nothing is overwritten. Name a new folder")
+    _check_origin(origin)
     tls, publisher = TlsFiles.gateway(pki.resolve()), pki.resolve() / "publisher.pub"
-    tls.load()
+    check_certificate(tls)
     load_keys([publisher])
+    values = {"headend": headend, "ca": tls.ca, "cert": tls.cert, "key": tls.key, "publisher": publisher}
+    # A JSON string is a YAML string whatever is in it: a folder's name may hold `: ` or ` #`.
+    quoted = {key: json.dumps(str(value), ensure_ascii=False) for key, value in values.items()}
     with _appearing_whole(folder) as fresh:
-        (fresh / FILE).write_text(
-            _TEXT.format(headend=headend, ca=tls.ca, cert=tls.cert, key=tls.key, publisher=publisher, origin=origin),
-            encoding="utf-8",
-        )
+        (fresh / FILE).write_text(_TEXT.format(**quoted | {"headend": headend, "origin": origin}), encoding="utf-8")
         _copy_contract(fresh / GatewayConfig.model_fields["contract"].default)
         (fresh / "keys").mkdir(mode=0o700)
         key = audit_keys.generate()
@@ -81,10 +89,10 @@ def problems(folder: Path) -> list[Problem]:
 def _problems(home: Home) -> list[Problem]:
     checks: list[tuple[Path, Callable[[], object]]] = [
         (home.contract, lambda: _check_contract(home)),
-        (home.tls.cert, home.tls.load),
+        (home.tls.cert, lambda: check_certificate(home.tls)),
         (home.publishers[0], lambda: load_keys(home.publishers)),
-        (home.audit_key, lambda: _check_key(home.audit_key)),
-        (home.trail, lambda: _check_exists(home.trail)),
+        (home.audit_key, lambda: load_audit_key(home.audit_key)),
+        (home.trail, lambda: _check_trail(home)),
         (home.outbox, lambda: Outbox.open(home.outbox).close()),
     ]
     return [problem for path, check in checks for problem in _tried(check, str(path))]
@@ -119,16 +127,57 @@ def _check_contract(home: Home) -> None:
             check_free(outstation.listen)
 
 
-def _check_key(path: Path) -> None:
-    audit_keys.load_private(path)
-    mode = path.stat().st_mode & 0o077
-    if mode:
+def check_certificate(tls: TlsFiles) -> None:
+    """Raises NotSetUp or BadInput where a headend would not take these for a gateway's, now."""
+    loaded = tls.load()
+    loaded.require(Role.GATEWAY)
+    loaded.require_unexpired(clock.now().utc_ms)
+
+
+def load_audit_key(path: Path) -> Ed25519PrivateKey:
+    """The trail's signing key, which its owner alone may read. Raises AuditError or BadInput."""
+    key = audit_keys.load_private(path)
+    if path.stat().st_mode & 0o077:
         raise BadInput([Problem(str(path), "", f"can be read by others than its owner; chmod 600 {path}")])
+    return key
 
 
-def _check_exists(path: Path) -> None:
-    if not path.exists():
-        raise BadInput([Problem(str(path), "", "does not exist; `derms gateway init` makes it")])
+def check_checkpoint(home: Home, key: Ed25519PrivateKey) -> None:
+    """Whether the trail's newest checkpoint is `key`'s and of the origin in gateway.yaml. Takes no lock.
+
+    The records behind it are read when the trail is opened. Raises AuditError or BadInput.
+    """
+    path = Layout(home.trail).checkpoint
+    try:
+        found, signed = checkpoint.parse(path.read_bytes()[: note.NOTE_LIMIT + 1])
+    except FileNotFoundError:
+        raise NoLog(f"{home.trail} holds no audit log (no checkpoint in it)") from None
+    except OSError as error:
+        raise BadInput([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from None
+    except MalformedNote as why:
+        raise Damaged(f"{path} {why}. Keep {home.trail} as it is; `derms audit verify` says more") from None
+    if not isinstance(note.check(signed, [verifier_key(found.origin, key.public_key())]), note.Signed):
+        what = f"is not signed by {home.audit_key}. Give the key that the log was begun with"
+        raise BadInput([Problem(str(path), "", what)])
+    if found.origin != home.config.origin:
+        what = f"is {home.config.origin}, and {home.trail} was begun as {found.origin}; a trail keeps its name for ever"
+        raise BadInput([Problem(str(home.folder / FILE), "origin", what)])
+
+
+def _check_trail(home: Home) -> None:
+    if not home.trail.exists():
+        raise BadInput([Problem(str(home.trail), "", "does not exist; `derms gateway init` makes it")])
+    try:
+        key = audit_keys.load_private(home.audit_key)
+    except AuditError:
+        return  # said already, of the key
+    check_checkpoint(home, key)
+
+
+def _check_origin(origin: str) -> None:
+    if not note.NAME.fullmatch(origin):
+        what = f"{origin!r} cannot be: an origin is 1 to 128 letters, digits and . _ / : - (such as derms/gateway)"
+        raise BadInput([Problem("--origin", "", what)])
 
 
 def _tried(check: Callable[[], object], where: str) -> list[Problem]:

@@ -79,7 +79,7 @@ def prepare(home: Home) -> Parts:
     """
     import numpy  # noqa: F401  # loaded now: the first dispatch must not make every stream wait for it
 
-    home.tls.load()
+    setup.check_certificate(home.tls)
     publisher = load_publisher(home.publisher_key)
     policy = setup.load_policy(home)
     fleet = assets.load_file(home.assets)

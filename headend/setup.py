@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -72,7 +73,7 @@ def init(folder: Path, pki: Path, assets_file: Path, database_url: str) -> Fleet
         more = f"; `derms headend init {folder} --update` brings it in step" if (folder / FILE).exists() else ""
         raise AlreadyThereError(f"{folder} exists and is not empty; nothing was changed{more}")
     tls, publisher = TlsFiles.headend(pki.resolve()), pki.resolve() / "publisher.key"
-    _check_certificate(tls)
+    check_certificate(tls)
     load_publisher(publisher)
     fleet = assets.load_file(assets_file)
     new = not folder.exists()
@@ -161,7 +162,7 @@ def problems(folder: Path, *, running: bool) -> list[Problem]:
         return home_or_problems if isinstance(home_or_problems, list) else []
     home = home_or_problems
     checks: list[tuple[Path | str, Callable[[], object]]] = [
-        (home.tls.cert, lambda: _check_certificate(home.tls)),
+        (home.tls.cert, lambda: check_certificate(home.tls)),
         (home.publisher_key, lambda: load_publisher(home.publisher_key)),
         (home.policies, lambda: load_policy(home)),
         (home.assets, lambda: assets.load_file(home.assets)),
@@ -198,6 +199,13 @@ def count_readings(folder: Path) -> int | None:
         opened.dispose()
 
 
+def check_certificate(tls: TlsFiles) -> None:
+    """Raises NotSetUp or BadInput where agents and gateways would not take these for a headend's, now."""
+    loaded = tls.load()
+    loaded.require(Role.HEADEND)
+    loaded.require_unexpired(clock.now().utc_ms)
+
+
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
@@ -206,7 +214,9 @@ def _write_files(folder: Path, tls: TlsFiles, publisher: Path, assets_file: Path
     (folder / "policies" / "headend").mkdir(parents=True)
     for name in _POLICIES:
         shutil.copyfile(packaged(f"policies/headend/{name}"), folder / "policies" / "headend" / name)
-    text = _TEXT.format(ca=tls.ca, cert=tls.cert, key=tls.key, publisher=publisher, database_url=database_url)
+    values = {"ca": tls.ca, "cert": tls.cert, "key": tls.key, "publisher": publisher, "database_url": database_url}
+    # A JSON string is a YAML string whatever is in it: a folder's name may hold `: ` or ` #`.
+    text = _TEXT.format(**{key: json.dumps(str(value), ensure_ascii=False) for key, value in values.items()})
     (folder / FILE).write_text(text, encoding="utf-8")
 
 
@@ -240,12 +250,6 @@ def _clear(folder: Path, new: bool) -> None:
         return
     for each in folder.iterdir():
         shutil.rmtree(each, ignore_errors=True) if each.is_dir() else each.unlink(missing_ok=True)
-
-
-def _check_certificate(tls: TlsFiles) -> None:
-    identity = tls.load().identity
-    if identity.role is not Role.HEADEND:
-        raise BadInput([Problem(str(tls.cert), "", f"is {identity.urn}'s, and a headend's is needed")])
 
 
 def _check_state(home: Home) -> None:

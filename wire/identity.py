@@ -7,6 +7,7 @@ The certificate says *who*; what they may do is never read from it. gRPC speaks 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -97,12 +98,31 @@ def peer(context: SecureContext, *roles: Role) -> Identity:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The PEM text of one end's credentials, read and found to belong together."""
+    """The PEM text of one end's credentials, read and found to belong together, and the file of the certificate."""
 
     ca: bytes
     cert: bytes
     key: bytes
     identity: Identity
+    file: Path
+
+    def require(self, role: Role) -> None:
+        """Raises BadInput where the certificate is another role's."""
+        if self.identity.role is not role:
+            article = "an" if role is Role.AGENT else "a"
+            what = f"is {self.identity.urn}'s, and {article} {role.value}'s is needed"
+            raise BadInput([Problem(str(self.file), "", what)])
+
+    def require_unexpired(self, utc_ms: int) -> None:
+        """Raises BadInput where the certificate is out of date at `utc_ms`: nobody would talk to its holder."""
+        if utc_ms < self.identity.not_after_ms:
+            return
+        since = datetime.fromtimestamp(self.identity.not_after_ms / 1000, UTC)
+        what = (
+            f"has expired, at {since:%Y-%m-%dT%H:%M:%SZ}; a new one is made with `derms pki init`, "
+            "as docs/howto/certificates.md says"
+        )
+        raise BadInput([Problem(str(self.file), "", what)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +157,7 @@ class TlsFiles:
             BadInput: a file is not what it should be, or key, certificate and CA do not belong together.
         """
         ca, cert, key = (self._read(path) for path in (self.ca, self.cert, self.key))
-        return Loaded(ca, cert, key, self._checked(ca, cert, key))
+        return Loaded(ca, cert, key, self._checked(ca, cert, key), self.cert)
 
     def _read(self, path: Path) -> bytes:
         try:

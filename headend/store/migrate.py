@@ -19,8 +19,11 @@ _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
 def upgrade(engine: Engine, track: Track) -> None:
-    """Run what is missing of the migrations of `track`, in one transaction."""
+    """Run what is missing of the migrations of `track`, in one transaction. Raises NotSetUp: it is a newer derms's."""
     with engine.begin() as connection:
+        found = current(connection, track)
+        if found is not None and found not in _known(track):
+            raise _newer(engine, track, found)
         config = _config(track)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -49,10 +52,18 @@ def require_newest(engine: Engine, track: Track, mend: str) -> None:
     place = engine.url.render_as_string(hide_password=True)
     if found is None:
         raise NotSetUp(f"{place} has no {track} tables; `{mend}` makes them")
-    known = {script.revision for script in ScriptDirectory.from_config(_config(track)).walk_revisions()}
-    if found in known:
+    if found in _known(track):
         raise NotSetUp(f"{place} has {track} tables of revision {found}, and {needed} is needed; `{mend}` does it")
-    raise NotSetUp(f"{place} has {track} tables of revision {found}, of a newer derms than this; install that one")
+    raise _newer(engine, track, found)
+
+
+def _known(track: Track) -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_config(track)).walk_revisions()}
+
+
+def _newer(engine: Engine, track: Track, found: str) -> NotSetUp:
+    place = engine.url.render_as_string(hide_password=True)
+    return NotSetUp(f"{place} has {track} tables of revision {found}, of a newer derms than this; install that one")
 
 
 def _config(track: Track) -> Config:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from dermscore import assets
 from dermscore.errors import BadInput, NotSetUp
 from headend import setup
 from headend.config import Home
+from headend.service import prepare
 from headend.store.state import StateStore
+from wire.pki import init as pki_init
 
 
 @pytest.fixture(autouse=True)
@@ -162,3 +165,36 @@ def test_an_older_schema_names_the_command(folder):
     (problem,) = whats(folder)
     assert "has no state tables" in problem
     assert f"derms headend init {folder} --update" in problem
+
+
+def test_update_of_a_newer_schema_changes_nothing_and_says_so(folder):
+    with closing(sqlite3.connect(folder / "headend.db")) as store, store:
+        store.execute("UPDATE derms_state_version SET version_num = 'from-the-future'")
+    with pytest.raises(NotSetUp, match="from-the-future, of a newer derms than this"):
+        setup.update(folder, None)
+
+
+def test_a_folder_may_have_any_name(pki, tmp_path):
+    odd = shutil.copytree(pki, tmp_path / "my #1: pki")
+    setup.init(tmp_path / "h", odd, packaged("assets.yaml"), "none")
+    assert Home.open(tmp_path / "h").tls.cert == odd / "headend.crt"
+
+
+def test_run_refuses_another_roles_certificate_too(folder, pki, tmp_path):
+    config = folder / "headend.yaml"
+    config.write_text(
+        config.read_text().replace("/headend.crt", "/gateway.crt").replace("/headend.key", "/gateway.key")
+    )
+    with pytest.raises(BadInput, match="is urn:derms:gateway:gateway's, and a headend's is needed"):
+        prepare(Home.open(folder))
+
+
+def test_an_expired_certificate_is_found_by_check_and_stops_the_start(tmp_path):
+    long_ago = datetime.now(UTC) - timedelta(days=9)
+    pki_init(tmp_path / "pki", [], days=30, now=long_ago)
+    setup.init(tmp_path / "h", tmp_path / "pki", packaged("assets.yaml"), "none")
+    pki_init(tmp_path / "old", [], days=8, now=long_ago)
+    shutil.copytree(tmp_path / "old", tmp_path / "pki", dirs_exist_ok=True)
+    assert any("has expired, at" in what for what in whats(tmp_path / "h"))
+    with pytest.raises(BadInput, match="has expired, at"):
+        prepare(Home.open(tmp_path / "h"))

@@ -118,6 +118,22 @@ def test_files_that_do_not_belong_together(pki_folder: Path, stranger_folder: Pa
         TlsFiles(ours.ca, theirs.cert, theirs.key).load()
 
 
+def test_a_certificate_of_another_role_is_named(pki_folder: Path) -> None:
+    files = TlsFiles.gateway(pki_folder)
+    loaded = files.load()
+    loaded.require(Role.GATEWAY)
+    with pytest.raises(BadInput, match="is urn:derms:gateway:gateway's, and an agent's is needed") as caught:
+        loaded.require(Role.AGENT)
+    assert caught.value.problems[0].where == str(files.cert)
+
+
+def test_a_certificate_is_good_until_its_end_and_not_at_it(pki_folder: Path) -> None:
+    loaded = TlsFiles.headend(pki_folder).load()
+    loaded.require_unexpired(loaded.identity.not_after_ms - 1)
+    with pytest.raises(BadInput, match=r"headend\.crt: has expired, at 20.*Z; a new one is made with `derms pki init`"):
+        loaded.require_unexpired(loaded.identity.not_after_ms)
+
+
 # --- mutual TLS, for real -------------------------------------------------------------------------------------------
 
 
