@@ -101,6 +101,7 @@ def check(agent_id: str, assets: Path, **link: Any) -> None:
 
     spec = _spec(agent_id, assets, **link)
     edge.check(spec)
+    edge.check_unexpired(spec)
     many = "asset" if len(spec.assets) == 1 else "assets"
     click.echo(f"agent {agent_id}: {len(spec.assets)} {many}, certificate fine, headend {spec.headend} (not dialled)")
 

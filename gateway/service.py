@@ -15,7 +15,6 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from audit import keys as audit_keys
 from audit.errors import AuditError
 from audit.log import Log
 from daemon import logs
@@ -24,7 +23,7 @@ from daemon.run import Stop
 from daemon.version import software
 from dermscore.errors import DermsError, NotSetUp
 from dermscore.model import Now
-from gateway import outstations, records, report
+from gateway import outstations, records, report, setup
 from gateway.boundary import Upward
 from gateway.commands import Conditions
 from gateway.config import Home
@@ -69,12 +68,13 @@ def prepare(home: Home) -> Parts:
     contract = Contract.load(home.contract)
     for outstation in contract.boundary.outstations:
         outstations.dnp3(contract, outstation)
-    home.tls.load()
+    setup.check_certificate(home.tls)
     publishers = load_keys(home.publishers)
     key = _audit_key(home)
     for path in (home.trail, home.outbox):
         if not path.exists():
             raise NotSetUp(f"{path} does not exist; `derms gateway init` makes it")
+    _check_trail(home, key)
     for outstation in contract.boundary.outstations:
         check_free(outstation.listen)
     return Parts(home, contract, publishers, key)
@@ -112,7 +112,7 @@ class Gateway:
         self._now = now
         self._recorder = Recorder(trail.submit, lambda: trail.health, now)
         self._desk = Desk(parts.contract, outbox, self._recorder, self._conditions, self._send, now)
-        self._faces: dict[str, Face] = outstations.faces(parts.contract, self._desk, now)
+        self._faces: dict[str, Face] = outstations.faces(parts.contract, self._desk, now, self._refresh)
         self._image = Image(parts.contract, self._faces)
         self._door = Door(parts.contract, parts.publishers, self._image, self._recorder, now)
         self._door.outstanding, self._door.told = self._desk, self._desk.told
@@ -122,7 +122,7 @@ class Gateway:
         self._door.changed = self._recorder.changed = self._show_health
         self._began = now()
         self._offset_ms = self._began.utc_ms - self._began.mono_ms
-        self._beats_from_ms = self._began.mono_ms
+        self._beats_from_ms = self._ticked_ms = self._began.mono_ms
 
     async def run(self, stop: Stop) -> None:
         """Listen, dial and tick until `stop`; then leave in good order."""
@@ -164,12 +164,18 @@ class Gateway:
 
     def _tick(self) -> None:
         """What time alone does. It never waits for a disk."""
+        self._ticked_ms = self._now().mono_ms
         self._look_for_clock_steps()
         self._look_for_isolation()
         self._door.tick()
         self._desk.tick()
         self._recorder.tick()
         self._show_health()
+
+    def _refresh(self) -> None:
+        """A master is about to be answered. Where we stood still meanwhile, time does its work before the answer."""
+        if self._now().mono_ms - self._ticked_ms > 2 * TICK_S * 1000:
+            self._tick()
 
     def _show_health(self) -> None:
         now = self._now()
@@ -231,7 +237,14 @@ def _audit_key(home: Home) -> Ed25519PrivateKey:
     if not home.audit_key.exists():
         raise NotSetUp(f"{home.audit_key} does not exist; `derms gateway init` makes it")
     try:
-        return audit_keys.load_private(home.audit_key)
+        return setup.load_audit_key(home.audit_key)
+    except AuditError as error:
+        raise GatewayError(str(error)) from None
+
+
+def _check_trail(home: Home, key: Ed25519PrivateKey) -> None:
+    try:
+        setup.check_checkpoint(home, key)
     except AuditError as error:
         raise GatewayError(str(error)) from None
 
