@@ -126,10 +126,10 @@ async def test_the_state_of_charge_is_the_sites_own(plant: System) -> None:
     """A site that nobody commands stands still, so the figure can be held against what its devices hold."""
     path = "feeder/F12/site/S2"
     stores = [asset for asset in plant.plant.fleet.under(path) if asset.kind.value == "battery"]
-    states = [json.loads((plant.plant.folder / "agents" / f"{asset.id}.json").read_text()) for asset in stores]
-    soc_pct = 100 * sum(state["soc_wh"] for state in states) / sum(asset.capacity_wh for asset in stores)
     async with plant.scada("yadnp3") as scada:
         await plant.whole(scada)
+        states = [json.loads((plant.plant.folder / "agents" / f"{asset.id}.json").read_text()) for asset in stores]
+        soc_pct = 100 * sum(state["soc_wh"] for state in states) / sum(asset.capacity_wh for asset in stores)
         point = plant.point(Quantity.SOC, path)
         assert await plant.value(scada, point.name) / 100 == pytest.approx(soc_pct, abs=0.0051)
         assert await plant.value(scada, plant.point(Quantity.COVERAGE, path).name) == 100
@@ -591,7 +591,7 @@ async def test_publications_of_another_key_are_not_believed(plant: System) -> No
     if not other.exists():
         await plant.derms("pki", "init", str(other), "--assets", str(plant.plant.assets))
     config, ours = plant.plant.folder / "gateway" / "gateway.yaml", plant.plant.folder / "pki" / "publisher.pub"
-    async with restarted_with(plant, config, f"- {ours}", f"- {other / 'publisher.pub'}"):
+    async with restarted_with(plant, config, str(ours), str(other / "publisher.pub")):
         record = await recorded(plant, lambda each: each.rule == "unsigned")
         assert record.decision == "refused"
         async with plant.scada("yadnp3") as scada:
