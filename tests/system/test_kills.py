@@ -134,8 +134,15 @@ async def kill_launcher(plant: Plant, watch: Watch, rng: random.Random) -> None:
 
 
 async def kill_agent(plant: Plant, watch: Watch, rng: random.Random) -> None:
-    state = json.loads((plant.folder / "agents" / f"{rng.choice(list(plant.fleet.assets))}.json").read_text())
-    os.kill(state["pid"], signal.SIGKILL)
+    """Where its launcher was just killed, the state file still names the agent that went with it: wait for the next."""
+    file = plant.folder / "agents" / f"{rng.choice(list(plant.fleet.assets))}.json"
+    deadline = time.monotonic() + BACK_WITHIN_S
+    while True:
+        try:
+            return os.kill(json.loads(file.read_text())["pid"], signal.SIGKILL)
+        except ProcessLookupError:
+            assert time.monotonic() < deadline, f"no agent took {file.name} over"
+            await asyncio.sleep(LOOK_S)
 
 
 async def kill_scada(plant: Plant, watch: Watch, rng: random.Random) -> None:
