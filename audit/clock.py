@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from audit.record import Reading
 
@@ -18,6 +19,9 @@ _TIME_ERROR = 5
 """What adjtimex(2) returns while the kernel's clock is not synchronised."""
 _TIMEX_BYTES = 512
 """More than any `struct timex`; all zero means: change nothing, only report."""
+# It goes on while the machine is suspended, so that the records before and after a sleep are as far apart as they were.
+# None where the platform has no such clock.
+_BOOT_CLOCK: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 def boot_id() -> str:
@@ -47,12 +51,16 @@ def host_clock() -> Clock:
 
     def read() -> Reading:
         nonlocal asked_ns, clock
-        mono_ns = time.monotonic_ns()
+        mono_ns = _mono_ns()
         if mono_ns - asked_ns >= 10**9:
             asked_ns, clock = mono_ns, synchronisation()
         return Reading(time.time_ns() // 1000, mono_ns // 1000, boot, clock)
 
     return read
+
+
+def _mono_ns() -> int:
+    return time.monotonic_ns() if _BOOT_CLOCK is None else time.clock_gettime_ns(_BOOT_CLOCK)
 
 
 def process() -> str:

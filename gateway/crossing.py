@@ -277,7 +277,7 @@ def _points(publication: Publication, publisher: str, contract: Contract, state:
             taken = (publisher, reading.time_ms)
             waits, worse = _sorted(judged, held)
             if worse is not None:
-                points[row.name] = replace(held, shown=worse, floor_ms=worse.time_ms)
+                points[row.name] = replace(held, shown=worse, floor_ms=judged.update.time_ms)
                 at_once.append(worse)
             if waits:
                 candidates.append(Candidate(judged, taken, origin.mono_ms, state.generation))
@@ -300,11 +300,11 @@ def _sorted(judged: Judged, held: Held) -> tuple[bool, Update | None]:
         if (target.raw, target.quality) == (shown.raw, shown.quality):
             return False, None
         worse = is_worse(shown, target)
-        return not worse, target if worse else None
+        return not worse, replace(target, time_ms=max(target.time_ms, shown.time_ms)) if worse else None
     if target.quality.validity > Validity.QUESTIONABLE >= shown.quality.validity:
         # The new value waits for its record, but the old one must not go on looking good meanwhile.
         quality = shown.quality.because(target.quality.causes, target.quality.validity)
-        return True, replace(target, raw=shown.raw, quality=quality)
+        return True, replace(target, raw=shown.raw, quality=quality, time_ms=max(target.time_ms, shown.time_ms))
     return True, None
 
 
@@ -339,12 +339,14 @@ def _distrust(reason: str, contract: Contract, state: State, now: Now) -> Admiss
 
 
 def _worsened(names: Iterable[str], cause: Cause, state: State, now: Now) -> tuple[State, tuple[Update, ...]]:
-    """The last value of these points with a cause added, no better than HELD, at the gateway's time."""
+    """The last value of these points with a cause added, no better than HELD, at the gateway's time; where our clock is
+    behind the one that stamped what is shown, at that time still: bad news must not seem older than the good.
+    """
     points, updates = dict(state.points), []
     for name in names:
         held = points[name]
         quality = held.shown.quality.because(cause, Validity.HELD)
-        update = replace(held.shown, quality=quality, time_ms=now.utc_ms)
+        update = replace(held.shown, quality=quality, time_ms=max(now.utc_ms, held.shown.time_ms))
         points[name] = replace(held, shown=update)
         updates.append(update)
     return replace(state, points=points), tuple(updates)

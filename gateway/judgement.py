@@ -151,14 +151,15 @@ def _shown(row: PointRow, reading: Reading, value: float, held: Held, origin: Or
 def _too_fast(row: PointRow, before: Accepted, after: Accepted) -> bool:
     """Measured against what last passed this check, so that a step which stays is believed once there was time for it.
 
-    The elapsed time is the publisher's own (both readings were stamped by one clock); ours where there was another
-    publisher in between, or its clock stepped back.
+    The elapsed time is the larger of the publisher's own (both readings were stamped by one clock) and ours: a clock
+    that stepped back has had less time than really passed until long after it caught up. Ours alone where there was
+    another publisher in between.
     """
     if row.max_rate_si_per_s is None:
         return False
-    elapsed_ms = after.time_ms - before.time_ms
-    if before.origin.publisher != after.origin.publisher or elapsed_ms < 0:
-        elapsed_ms = max(0, after.origin.mono_ms - before.origin.mono_ms)
+    elapsed_ms = max(0, after.origin.mono_ms - before.origin.mono_ms)
+    if before.origin.publisher == after.origin.publisher:
+        elapsed_ms = max(elapsed_ms, after.time_ms - before.time_ms)
     return abs(after.value_si - before.value_si) > row.max_rate_si_per_s * elapsed_ms / 1000
 
 

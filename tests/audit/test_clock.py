@@ -29,6 +29,15 @@ def test_a_host_without_a_boot_id(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert clock.boot_id() == "abc"
 
 
+def test_the_monotonic_clock_goes_on_while_the_machine_is_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    suspended = {clock._BOOT_CLOCK: 7_000_000}
+    monkeypatch.setattr(time, "clock_gettime_ns", lambda which: suspended[which])
+    assert clock.host_clock()().mono_us == 7_000
+    monkeypatch.setattr(clock, "_BOOT_CLOCK", None)
+    before = time.monotonic_ns() // 1000
+    assert before <= clock.host_clock()().mono_us <= time.monotonic_ns() // 1000
+
+
 class Library:
     """A C library whose adjtimex gives one answer."""
 

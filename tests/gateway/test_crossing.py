@@ -229,6 +229,27 @@ def test_between_publishers_elapsed_time_is_ours() -> None:
     assert candidate.judged.update.time_ms == T0  # an hour behind, and yet the time does not go back
 
 
+@pytest.mark.parametrize("back_s", [1, 60, 3600])
+def test_after_a_publishers_clock_stepped_back_an_honest_change_is_not_too_fast(back_s: int) -> None:
+    bench = Bench()  # at most 100 kW/s
+    bench.cross(bench.headend.power(0.0))
+    bench.headend.made_ms -= back_s * 1000
+    for _ in range(2 * 60 + 1 if back_s > 60 else 2 * back_s + 1):  # before its clock has caught up, and after
+        bench.wait(1.0)
+        kw = bench.shown[POWER].raw
+        bench.cross(bench.headend.power((kw + 90) * 1000.0 if kw < 900 else (kw - 90) * 1000.0))
+        assert bench.shown[POWER].quality == CALCULATED
+
+
+def test_what_jumps_back_in_the_publishers_time_is_still_too_fast_by_ours() -> None:
+    bench = Bench()
+    bench.cross(bench.headend.power(0.0))
+    bench.headend.made_ms -= 3_600_000
+    bench.wait(1.0)
+    bench.cross(bench.headend.power(101_000.0))
+    assert bench.shown[POWER].quality.validity is Validity.QUESTIONABLE
+
+
 def _second_key() -> Any:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -288,6 +309,36 @@ def test_two_clocks_that_disagree_do_not_falsify_the_time_of_a_value() -> None:
     assert bench.shown[POWER].time_ms == T0 + 10_000  # when the gateway said so
     bench.cross(bench.headend.power(1000.0))
     assert bench.shown[POWER].time_ms == T0 - 3_590_000
+
+
+def test_bad_news_is_never_older_than_what_it_speaks_of() -> None:
+    """Our clock is behind the headend's: what becomes of its value still comes after it."""
+    bench = Bench()
+    bench.headend.made_ms += 3_600_000
+    bench.cross(bench.headend.power(1000.0))
+    bench.wait(10.0)
+    bench.age()
+    assert bench.shown[POWER].quality.causes == Cause.COMM_LOST
+    assert bench.shown[POWER].time_ms == T0 + 3_600_000
+    bench.clock.advance(3_601)
+    bench.isolate()  # it is COMM_LOST already: nothing new to say of it
+    assert bench.shown[POWER].time_ms == T0 + 3_600_000
+
+
+def test_worse_news_after_ours_keeps_our_time_and_does_not_hold_up_later_values() -> None:
+    bench = Bench()
+    bench.cross(bench.headend.power(1000.0))
+    bench.headend.made_ms -= 1000  # its clock is behind ours
+    bench.clock.advance(5)
+    bench.admit(replace(bench.headend, publisher=STRANGER).power(1.0))  # nothing is believed, by our clock
+    ours = bench.shown[POWER]
+    assert (ours.time_ms, ours.quality.validity) == (T0 + 5000, Validity.HELD)
+    bench.headend.made_ms += 2000
+    worse = bench.cross(bench.headend.power(None))
+    assert [update.point for update in worse.at_once] == [POWER, ABSORBED]
+    assert (bench.shown[POWER].quality.validity, bench.shown[POWER].time_ms) == (Validity.INVALID, T0 + 5000)
+    bench.cross(bench.headend.power(2000.0))
+    assert (bench.shown[POWER].raw, bench.shown[POWER].time_ms) == (2, T0 + 1000)
 
 
 # Ageing and freshness.
@@ -594,6 +645,7 @@ class Crossing(RuleBasedStateMachine):
         self.waiting: list[Admission] = []
         self.recorded: set[tuple[str, int, int, int]] = set()
         self.floors: dict[str, int] = {}
+        self.before: dict[str, Update] = {}
         self.fresh: dict[str, int] = {}
 
     @rule(
@@ -697,6 +749,14 @@ class Crossing(RuleBasedStateMachine):
             if update.quality.validity <= Validity.QUESTIONABLE:
                 assert update.time_ms >= self.floors.get(name, 0)
                 self.floors[name] = update.time_ms
+
+    @invariant()
+    def no_bad_news_is_older_than_what_it_speaks_of(self) -> None:
+        for name, update in self.bench.shown.items():
+            before = self.before.get(name, update)
+            if update.raw == before.raw and update.quality.validity > before.quality.validity:
+                assert update.time_ms >= before.time_ms
+        self.before = dict(self.bench.shown)
 
     @invariant()
     def what_is_simulated_is_never_good_under_a_live_contract(self) -> None:
