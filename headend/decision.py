@@ -24,6 +24,7 @@ from dermscore.dispatch import (
     arbitrate,
     check_asset,
     envelope,
+    modes,
 )
 from dermscore.intent import IntentState
 from dermscore.model import Asset, Node, Now, Snapshot, ancestry
@@ -168,8 +169,8 @@ def _outranked(ask: Ask, control: Control | None) -> _No | None:
     if control is None or control.source == ask.id:
         return None
     where = f" at {control.node or 'the whole fleet'}" if control.node != ask.node else ""
-    until = f"held{where} by {control} until {written(control.until_ms)}"
-    return _No(Kind.OUTRANKED, until)
+    until = "" if control.until_ms is None else f" until {written(control.until_ms)}"
+    return _No(Kind.OUTRANKED, f"held{where} by {control}{until}")
 
 
 # --- a target --------------------------------------------------------------------------------------------------------
@@ -322,7 +323,7 @@ def _events(ask: Ask, view: View, now: Now) -> Iterable[Event]:
         issued_ms=view.order_ms,
         starts_ms=0,
         ends_ms=_end(ask, view, now),
-        value_w=ask.target_w,
+        controls={modes.Mode.TARGET_W: ask.target_w},
         primacy=_primacy(ask, view),
     )
     return [*view.standing, mine]

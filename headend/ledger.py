@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from dermscore.dispatch import Event
+from dermscore.dispatch import Event, modes
 from headend import progress
 from headend.records import Dispatch, Kept, Mode, Placed
 from wire.convert import Report
@@ -94,7 +94,7 @@ class Ledger:
                 issued_ms=dispatch.submitted_ms,
                 starts_ms=0,  # all of them have begun; a step of the clock must not un-begin one
                 ends_ms=dispatch.expires_ms,
-                value_w=dispatch.target_w,
+                controls={modes.Mode.TARGET_W: dispatch.target_w},
                 primacy=dispatch.primacy,
             )
             for dispatch in self._dispatches.values()

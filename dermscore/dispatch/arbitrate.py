@@ -9,33 +9,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from math import isfinite
-from typing import Protocol
+from typing import Literal, Protocol
 
+from dermscore.dispatch.modes import Mode, Value, value_problem
 from dermscore.model import Now
 
-
-class Mode(StrEnum):
-    """A control mode, by its name in IEEE 2030.5 without the `opMod` prefix. Each mode is decided apart."""
-
-    TARGET_W = "TargetW"
+OnSupersede = Literal["terminate", "resume"]
+"""What becomes of an event that was superseded in a mode when its superseder ends: it stays over, or comes back."""
 
 
 class Program(Protocol):
-    """What arbitration needs to know of a program (`dermscore.policy` has the whole)."""
+    """What arbitration needs to know of a program (`dermscore.policy` has the whole).
+
+    `defaults` is what stands where no event does, by node and mode (DefaultDERControl).
+    """
 
     @property
     def primacy(self) -> int: ...
+    @property
+    def on_supersede(self) -> OnSupersede: ...
+    @property
+    def defaults(self) -> Mapping[str, Mapping[Mode, Value]]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A wish for one node over a time: an active or coming dispatch.
+    """A wish for one node over a time, in one or several modes: a DERControl.
 
-    `id` is the dispatch id (the mRID), `node` a tree path or an asset id, `value_w` in W with injection positive (None:
-    a release). `primacy` overrides the program's where given. Times are the headend's UTC ms; `ends_ms` is the first
-    moment at which it no longer stands.
+    `id` is the dispatch id (the mRID), `node` a tree path or an asset id. `controls` has a value for each mode that it
+    speaks of, None for a release. `issued_ms` is its creationTime. Times are the headend's UTC ms; `ends_ms` is the
+    first moment at which it no longer stands. `primacy` lowers its program's (a larger number), and never raises it.
+
+    `randomize_start_s` and `randomize_duration_s` bound what is drawn once, from the ids: seconds later, or earlier
+    where negative. `cancelled_ms` is when it was cancelled, `cancel_randomized` whether its end is then spread too.
+    `ramp_w_per_s` is how fast its value is to be reached (setGradW), None at once.
     """
 
     id: str
@@ -44,39 +51,71 @@ class Event:
     issued_ms: int
     starts_ms: int
     ends_ms: int
-    value_w: float | None
+    controls: Mapping[Mode, Value | None]
     primacy: int | None = None
-    mode: Mode = Mode.TARGET_W
+    randomize_start_s: int = 0
+    randomize_duration_s: int = 0
+    ramp_w_per_s: float | None = None
+    cancelled_ms: int | None = None
+    cancel_randomized: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What will stand at a node in a mode after what stands now, as known now. `source` as in `Control`."""
+
+    value: Value | None
+    source: str
+    is_default: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What stands at a node in a mode. `source` is the id of the event that won, `until_ms` when it ends."""
+    """What stands at a node in a mode, since when and until when.
+
+    `value` is None for a release. `source` is the id of the event that won, or `default of program X`; `until_ms` is
+    None where nothing known will end it. `from_value` is what stood just before `since_ms` (None: nothing did),
+    from where `ramp_w_per_s` leads; `then` is what will stand from `until_ms` on (None: nothing will).
+    """
 
     node: str
     mode: Mode
-    value_w: float | None
+    value: Value | None
     source: str
     program: str
     primacy: int
     issued_ms: int
-    until_ms: int
+    since_ms: int
+    until_ms: int | None
+    is_default: bool = False
+    ramp_w_per_s: float | None = None
+    from_value: Value | None = None
+    then: Next | None = None
 
     @property
-    def rank(self) -> tuple[int, int, str]:
-        """Sorts the winner last: lower primacy, then newer, then the larger mRID."""
-        return (-self.primacy, self.issued_ms, self.source)
+    def rank(self) -> tuple[bool, int, int, str]:
+        """Sorts the winner last: events above defaults, lower primacy, then newer, then the larger mRID."""
+        return (not self.is_default, -self.primacy, self.issued_ms, self.source)
+
+    @property
+    def value_w(self) -> float | None:
+        """The value where it is a power, in W; None where it is a release, a switch or passed through."""
+        return None if self.value is None or isinstance(self.value, (bool, str)) else self.value
 
     def __str__(self) -> str:
+        if self.is_default:
+            return f"{self.source} (primacy {self.primacy})"
         return f"dispatch {self.source} (program {self.program}, primacy {self.primacy})"
 
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """`event` stood at its node until `by` outranked it. It does not come back when `by` ends: store it as over."""
+    """`event` was outranked in `mode` by the event `by` at `at_ms`; it stays active in its other modes."""
 
     event: Event
+    mode: Mode
     by: str
+    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +128,12 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """What stands now, by (node, mode), and what does not, with the reason."""
+    """What stands now, by (node, mode), what will stand, and what does not, with the reason."""
 
     in_force: Mapping[tuple[str, Mode], Control] = field(default_factory=dict)
     superseded: tuple[Superseded, ...] = ()
     ignored: tuple[Ignored, ...] = ()
+    upcoming: tuple[Control, ...] = ()
 
     def at(self, node: str, mode: Mode = Mode.TARGET_W) -> Control | None:
         """What stands at exactly this node."""
@@ -109,9 +149,8 @@ def arbitrate(programs: Mapping[str, Program], events: Iterable[Event], now: Now
     """Decide which event stands at each node, in each mode, at `now.utc_ms` (events run on server time).
 
     Per node and mode the lower primacy wins; at equal primacy the newer; at equal time the larger mRID. An event that
-    has not begun or has ended counts for nothing. Pass only events that are not over: what comes back as `superseded`
-    is over (`on_supersede: terminate`), so the end of the winner exposes nothing older. The result does not depend on
-    the order of `events`. Cost grows with their number.
+    has not begun or has ended counts for nothing. The result does not depend on the order of `events`. Cost grows with
+    their number.
     """
     claims: dict[tuple[str, Mode], list[tuple[Control, Event]]] = {}
     ignored: list[Ignored] = []
@@ -120,14 +159,20 @@ def arbitrate(programs: Mapping[str, Program], events: Iterable[Event], now: Now
         if reason is not None:
             ignored.append(Ignored(event, reason))
         elif event.starts_ms <= now.utc_ms < event.ends_ms:
-            claims.setdefault((event.node, event.mode), []).append((_control(programs, event), event))
+            for mode, value in event.controls.items():
+                control = _control(programs, event, mode, value)
+                claims.setdefault((event.node, mode), []).append((control, event))
     in_force: dict[tuple[str, Mode], Control] = {}
     superseded: list[Superseded] = []
     for key in sorted(claims):
         winner = max((control for control, _ in claims[key]), key=lambda control: control.rank)
         in_force[key] = winner
-        superseded += [Superseded(event, winner.source) for _, event in claims[key] if event.id != winner.source]
-    superseded.sort(key=lambda each: each.event.id)
+        superseded += [
+            Superseded(event, key[1], winner.source, winner.since_ms)
+            for _, event in claims[key]
+            if event.id != winner.source
+        ]
+    superseded.sort(key=lambda each: (each.event.id, each.mode))
     ignored.sort(key=lambda each: each.event.id)
     return Controls(in_force, tuple(superseded), tuple(ignored))
 
@@ -135,13 +180,23 @@ def arbitrate(programs: Mapping[str, Program], events: Iterable[Event], now: Now
 def _unusable(programs: Mapping[str, Program], event: Event) -> str | None:
     if event.program not in programs:
         return f"there is no program {event.program!r}"
-    if event.value_w is not None and not isfinite(event.value_w):
-        return "its value is not a number"
+    for mode, value in event.controls.items():
+        problem = None if value is None else value_problem(mode, value)
+        if problem:
+            return problem
     return None
 
 
-def _control(programs: Mapping[str, Program], event: Event) -> Control:
-    primacy = programs[event.program].primacy if event.primacy is None else event.primacy
+def _control(programs: Mapping[str, Program], event: Event, mode: Mode, value: Value | None) -> Control:
     return Control(
-        event.node, event.mode, event.value_w, event.id, event.program, primacy, event.issued_ms, event.ends_ms
+        node=event.node,
+        mode=mode,
+        value=value,
+        source=event.id,
+        program=event.program,
+        primacy=max(programs[event.program].primacy, event.primacy or 0),
+        issued_ms=event.issued_ms,
+        since_ms=event.starts_ms,
+        until_ms=event.ends_ms,
+        ramp_w_per_s=event.ramp_w_per_s,
     )

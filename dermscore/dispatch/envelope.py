@@ -153,7 +153,9 @@ def _holder(tree: Node, snapshot: Snapshot, controls: Controls, asset: Asset, no
     """The control of another node that outranks the one at the tree's own for this asset, if any."""
     nodes = (asset.id, "", *ancestry(snapshot.fleet.path_of(asset)))
     ruling = controls.governing(nodes)
-    if ruling is None or ruling.node == tree.path or ruling.until_ms <= now.utc_ms:
+    if ruling is None or ruling.node == tree.path:
+        return None
+    if ruling.until_ms is not None and ruling.until_ms <= now.utc_ms:
         return None
     return ruling
 

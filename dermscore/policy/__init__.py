@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from dermscore.errors import together
 from dermscore.model import Now, covers, path_problem
 
 if TYPE_CHECKING:
+    from dermscore.dispatch.modes import Mode, Value
     from dermscore.yamlfile import Document
 
 __all__ = [
@@ -89,13 +90,17 @@ class Denied:
 class Program:
     """A programme that dispatch runs under. IEEE 2030.5 `primacy`: the lower number wins. Durations in seconds.
 
-    `max_duration_s` is also what a request without a duration gets: nothing is held for ever.
+    `max_duration_s` is also what a request without a duration gets: nothing is held for ever. `on_supersede` says
+    whether an event that was superseded comes back when its superseder ends; `defaults` what stands at a node, per
+    mode, while no event does (DefaultDERControl).
     """
 
     name: str
     primacy: int
     max_duration_s: int
     description: str = ""
+    on_supersede: Literal["terminate", "resume"] = "terminate"
+    defaults: Mapping[str, Mapping[Mode, Value]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dermscore.dispatch import Controls, Event, Mode, arbitrate
+from dermscore.dispatch import Controls, Event, Mode, Value, arbitrate
 from dermscore.model import Now
 
 
 @dataclass(frozen=True)
 class OneProgram:
     primacy: int
+    on_supersede: Literal["terminate", "resume"] = "terminate"
+    defaults: Mapping[str, Mapping[Mode, Value]] = field(default_factory=dict)
 
 
 PROGRAMS = {"scada": OneProgram(2), "market": OneProgram(5)}
 NOW = Now(10_000, 77)
-SITE = Event("d1", "feeder/S3", "market", 1_000, 5_000, 20_000, 10e6)
+SITE = Event("d1", "feeder/S3", "market", 1_000, 5_000, 20_000, {Mode.TARGET_W: 10e6})
 
 
 def winner(*events: Event) -> str | None:
@@ -40,9 +44,9 @@ def test_lower_primacy_wins_even_when_older() -> None:
     assert winner(SITE, replace(SITE, id="d0", program="scada", issued_ms=1)) == "d0"
 
 
-def test_an_events_own_primacy_overrides_its_programs() -> None:
+def test_an_events_own_primacy_lowers_its_programs_and_never_raises_it() -> None:
     assert winner(SITE, replace(SITE, id="d0", program="scada", primacy=9)) == "d1"
-    assert winner(SITE, replace(SITE, id="d0", primacy=0, issued_ms=0)) == "d0"
+    assert winner(SITE, replace(SITE, id="d0", primacy=0, issued_ms=0)) == "d1"
 
 
 def test_at_equal_primacy_the_newer_wins() -> None:
@@ -74,8 +78,8 @@ def test_an_event_heard_twice_does_not_supersede_itself() -> None:
     ("event", "what"),
     [
         (replace(SITE, program="nobody"), "there is no program 'nobody'"),
-        (replace(SITE, value_w=math.nan), "its value is not a number"),
-        (replace(SITE, value_w=-math.inf), "its value is not a number"),
+        (replace(SITE, controls={Mode.TARGET_W: math.nan}), "its TargetW is not a number"),
+        (replace(SITE, controls={Mode.TARGET_W: -math.inf}), "its TargetW is not a number"),
     ],
 )
 def test_what_cannot_count_is_ignored_with_a_reason(event: Event, what: str) -> None:
@@ -85,7 +89,7 @@ def test_what_cannot_count_is_ignored_with_a_reason(event: Event, what: str) -> 
 
 
 def test_a_release_is_a_wish_like_any_other() -> None:
-    control = arbitrate(PROGRAMS, [SITE, replace(SITE, id="d2", value_w=None)], NOW).at("feeder/S3")
+    control = arbitrate(PROGRAMS, [SITE, replace(SITE, id="d2", controls={Mode.TARGET_W: None})], NOW).at("feeder/S3")
     assert control is not None
     assert (control.source, control.value_w) == ("d2", None)
 
@@ -111,7 +115,7 @@ EVENTS = st.lists(
         issued_ms=st.integers(0, 3),
         starts_ms=st.sampled_from([0, 5_000, 15_000]),
         ends_ms=st.sampled_from([9_000, 10_001, 30_000]),
-        value_w=st.one_of(st.none(), st.floats()),
+        controls=st.fixed_dictionaries({Mode.TARGET_W: st.one_of(st.none(), st.floats())}),
         primacy=st.one_of(st.none(), st.integers(0, 2)),
     ),
     max_size=12,
@@ -129,7 +133,7 @@ def test_neither_order_nor_repetition_matters(events: list[Event], data: st.Data
 @given(events=EVENTS)
 def test_a_lower_ranking_event_changes_nothing_that_stands(events: list[Event]) -> None:
     before = arbitrate(PROGRAMS, events, NOW).in_force
-    lowest = Event("", "a/b", "market", -1, 0, 99_000, 1.0, primacy=255)
+    lowest = Event("", "a/b", "market", -1, 0, 99_000, {Mode.TARGET_W: 1.0}, primacy=255)
     after = arbitrate(PROGRAMS, [*events, lowest], NOW).in_force
     assert {key: after[key] for key in before} == before
 

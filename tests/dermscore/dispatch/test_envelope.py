@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import pytest
 
-from dermscore.dispatch import BoundSource, Controls, Envelope, Event, Limit, arbitrate, envelope
+from dermscore.dispatch import BoundSource, Controls, Envelope, Event, Limit, Mode, Value, arbitrate, envelope
 from dermscore.model import Asset, Fleet, Kind, Measurement, Now, Site, Snapshot
 from dermscore.quality import GOOD, Quality, Validity
 
@@ -23,6 +25,8 @@ P1 = replace(B1, id="p1", name="P1", kind=Kind.SOLAR, capacity_wh=0.0, min_w=0.0
 @dataclass(frozen=True)
 class OneProgram:
     primacy: int
+    on_supersede: Literal["terminate", "resume"] = "terminate"
+    defaults: Mapping[str, Mapping[Mode, Value]] = field(default_factory=dict)
 
 
 PROGRAMS = {"scada": OneProgram(2), "market": OneProgram(5)}
@@ -117,7 +121,7 @@ def test_a_measurement_that_cannot_be_used_leaves_the_asset_out(measurement: Mea
     assert "B1" in excluded.detail
 
 
-SITE_EVENT = Event("d1", "feeder/S3", "market", 1_000, 0, 20_000, 10e6)
+SITE_EVENT = Event("d1", "feeder/S3", "market", 1_000, 0, 20_000, {Mode.TARGET_W: 10e6})
 
 
 def with_events(*events: Event) -> Controls:
@@ -129,7 +133,7 @@ def test_the_control_being_dispatched_holds_nobody() -> None:
 
 
 def test_an_asset_under_a_higher_dispatch_stays_where_that_put_it() -> None:
-    own = replace(SITE_EVENT, id="d0", node="b1", program="scada", value_w=7e6)
+    own = replace(SITE_EVENT, id="d0", node="b1", program="scada", controls={Mode.TARGET_W: 7e6})
     result = bounded(B1, B2, controls=with_events(SITE_EVENT, own))
     assert pair(result, "b1") == (7e6, BoundSource.HELD, 7e6, BoundSource.HELD)
     assert result.bounds["b1"].max.detail == "held by dispatch d0 (program scada, primacy 2)"
@@ -137,23 +141,23 @@ def test_an_asset_under_a_higher_dispatch_stays_where_that_put_it() -> None:
 
 
 def test_an_asset_under_an_older_dispatch_is_free() -> None:
-    own = replace(SITE_EVENT, id="d0", node="b1", issued_ms=0, value_w=7e6)
+    own = replace(SITE_EVENT, id="d0", node="b1", issued_ms=0, controls={Mode.TARGET_W: 7e6})
     assert pair(bounded(B1, controls=with_events(SITE_EVENT, own)), "b1")[1] is BoundSource.RATING
 
 
 def test_a_held_value_stays_inside_the_bounds() -> None:
-    own = replace(SITE_EVENT, id="d0", node="b1", program="scada", value_w=7e6)
+    own = replace(SITE_EVENT, id="d0", node="b1", program="scada", controls={Mode.TARGET_W: 7e6})
     empty = bounded(B1, measured=(heard(B1, soc_wh=10e6),), controls=with_events(SITE_EVENT, own))
     assert pair(empty, "b1")[0] == 0
 
 
 def test_under_another_nodes_dispatch_an_asset_stays_at_its_setpoint_or_its_power() -> None:
-    whole = replace(SITE_EVENT, id="d0", node="", program="scada", value_w=90e6)
+    whole = replace(SITE_EVENT, id="d0", node="", program="scada", controls={Mode.TARGET_W: 90e6})
     told = bounded(B1, measured=(heard(B1, setpoint_w=9e6),), controls=with_events(SITE_EVENT, whole))
     assert pair(told, "b1")[0] == 9e6
     untold = bounded(B1, controls=with_events(SITE_EVENT, whole))
     assert pair(untold, "b1")[0] == 3e6
-    released = replace(SITE_EVENT, id="d0", node="b1", program="scada", value_w=None)
+    released = replace(SITE_EVENT, id="d0", node="b1", program="scada", controls={Mode.TARGET_W: None})
     assert pair(bounded(B1, controls=with_events(SITE_EVENT, released)), "b1")[0] == 3e6
 
 
@@ -165,7 +169,7 @@ def test_a_dispatch_inside_the_node_holds_its_own_part_only() -> None:
 
 
 def test_a_control_that_has_ended_since_holds_nobody() -> None:
-    own = replace(SITE_EVENT, id="d0", node="b1", program="scada", value_w=7e6, ends_ms=9_500)
+    own = replace(SITE_EVENT, id="d0", node="b1", program="scada", controls={Mode.TARGET_W: 7e6}, ends_ms=9_500)
     controls = arbitrate(PROGRAMS, [own], Now(9_000, 0))
     assert controls.at("b1") is not None
     assert pair(bounded(B1, controls=controls), "b1")[1] is BoundSource.RATING
