@@ -5,7 +5,8 @@ Whoever knocks a thousand times a second must neither fill the disk nor go unnot
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from audit.record import Entry
@@ -14,6 +15,8 @@ from gateway import records
 
 WINDOW_MS: Final = 60_000
 MOST_PEERS: Final = 256
+MOST_REASONS: Final = 8
+LONGEST_REASON: Final = 160
 OTHERS: Final = "(others)"
 
 
@@ -35,6 +38,8 @@ class _Repeated:
     first_ms: int  # UTC of the first and last repetition
     last_ms: int
     count: int
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    """How often each of the first few distinct reasons was given, and all others together."""
 
 
 class Denials:
@@ -51,7 +56,8 @@ class Denials:
             self._windows[key] = _Repeated(now.mono_ms, now.utc_ms, now.utc_ms, 0)
             return _entry(denial, denial.reason, 1)
         first_ms = now.utc_ms if window.count == 0 else window.first_ms
-        self._windows[key] = replace(window, first_ms=first_ms, last_ms=now.utc_ms, count=window.count + 1)
+        reasons = _counted(window.reasons, denial.reason)
+        self._windows[key] = _Repeated(window.since_ms, first_ms, now.utc_ms, window.count + 1, reasons)
         return None
 
     def due(self, now: Now, *, all_of_them: bool = False) -> list[Entry]:
@@ -63,14 +69,26 @@ class Denials:
         for key in over:
             window = self._windows.pop(key)
             if window.count:
-                span = f"repeated from {window.first_ms} to {window.last_ms} ms UTC"
-                entries.append(_entry(key, f"{key.reason}; {span}" if key.reason else span, window.count))
+                entries.append(_entry(key, _told(window), window.count))
         return entries
 
     def _key(self, denial: Denial) -> Denial:
-        """Denials are the same by peer, rule, answer and direction; beyond a number of peers, whoever it is."""
+        """Denials are counted together by peer, rule, answer and direction; beyond a number of peers, whoever it is."""
         key = Denial(denial.peer, denial.rule, denial.decision, "", "", denial.direction)
         return key if key in self._windows or len(self._windows) < MOST_PEERS else replace(key, peer=OTHERS)
+
+
+def _counted(reasons: Mapping[str, int], reason: str) -> Mapping[str, int]:
+    """One more of `reason`. What a peer sends can make any number of reasons: beyond a few they are one."""
+    short = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}..."
+    kind = short if short in reasons or len(reasons) < MOST_REASONS else OTHERS
+    return {**reasons, kind: reasons.get(kind, 0) + 1}
+
+
+def _told(window: _Repeated) -> str:
+    """When it was repeated, and how often for which reason."""
+    span = f"repeated from {window.first_ms} to {window.last_ms} ms UTC"
+    return "; ".join([span, *(f"{count} x {reason or 'no reason'}" for reason, count in window.reasons.items())])
 
 
 def _entry(denial: Denial, reason: str, count: int) -> Entry:

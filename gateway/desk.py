@@ -23,7 +23,7 @@ from gateway.contract import Contract
 from gateway.denials import Denial
 from gateway.faces import ControlRequest, FaceEvent, FaceEventKind, Status
 from gateway.image import Image
-from gateway.outbox import WITHDRAWN, Found, Outbox, Row
+from gateway.outbox import WITHDRAWN, Found, Outbox, OutboxUnwritable, Row
 from gateway.recorder import Recorder
 from wire.boundary import BoundaryCommand, BoundaryOutcome
 
@@ -255,8 +255,8 @@ def _wait(future: Future[Any], until_s: float, what: str) -> None:
     except TimeoutError:
         future.cancel()
         raise _NotDurableError(f"{what} did not take it in time") from None
-    except sqlite3.Error as error:
-        raise _NotDurableError(f"{what}: {error}") from None
+    except (sqlite3.Error, OutboxUnwritable) as error:
+        raise _NotDurableError(f"{what} did not take it: {error}") from None
 
 
 def _log_failure(written: Future[None]) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from dermscore.errors import BadInput, NotSetUp, Problem
+from dermscore.errors import BadInput, DermsError, NotSetUp, Problem
 from dermscore.intent import TERMINAL, IntentState
 from gateway.commands import NOT_CONFIRMED, QUARTER_HOUR_MS, REMEMBERED
 
@@ -70,7 +70,18 @@ _CHANGE = """
 UPDATE command SET state = ?, reason = ?, delivered_w = ?, inferred = ?, quality = ?, measured_ms = ?, changed_ms = ?
 WHERE id = ?
 """
+_WHY: Final = {
+    sqlite3.SQLITE_FULL: "its disk is full; make room on it",
+    sqlite3.SQLITE_IOERR: "its disk is full or fails; make room on it, or look at the host's log",
+    sqlite3.SQLITE_READONLY: "the user that runs the gateway may not write to it or its folder",
+    sqlite3.SQLITE_CANTOPEN: "it or its folder cannot be opened; is there room, and may the gateway's user write there?",
+    sqlite3.SQLITE_BUSY: "another process has it open for writing; stop that one",
+}
 _UNCONFIRMED = (IntentState.SUBMITTED.value, IntentState.SENT.value)
+
+
+class OutboxUnwritable(DermsError):
+    """The outbox cannot be read or written now; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +120,10 @@ class Found:
 
 
 class Outbox:
-    """An open outbox. Any thread may call its methods; the work is done in one thread of its own, in order."""
+    """An open outbox. Any thread may call its methods; the work is done in one thread of its own, in order.
+
+    Every future fails with OutboxUnwritable where the disk does not take it.
+    """
 
     def __init__(self, path: Path) -> None:
         """Use `Outbox.open`."""
@@ -137,12 +151,16 @@ class Outbox:
         Raises:
             NotSetUp: there is none.
             BadInput: it is not an outbox of this version.
+            OutboxUnwritable: its disk is full, or it may not be written.
         """
         if not path.exists():
             raise NotSetUp(f"{path} does not exist; `derms gateway init` makes it")
         outbox = cls(path)
         try:
             outbox._thread.submit(outbox._connect).result()
+        except OutboxUnwritable:
+            outbox.close()
+            raise
         except sqlite3.Error as error:
             outbox.close()
             raise BadInput([Problem(str(path), "", f"is not an outbox of this gateway: {error}")]) from None
@@ -182,9 +200,18 @@ class Outbox:
 
     def _in_thread(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         assert self._database is not None
-        return work(self._database)
+        try:
+            return work(self._database)
+        except sqlite3.Error as error:
+            raise _explained(self._path, error) from None
 
     def _connect(self) -> None:
+        try:
+            self._open_database()
+        except sqlite3.Error as error:
+            raise _explained(self._path, error) from None
+
+    def _open_database(self) -> None:
         database = sqlite3.connect(self._path, isolation_level=None)
         self._database = database
         database.execute("PRAGMA synchronous = FULL")
@@ -206,6 +233,12 @@ def read(path: Path) -> list[Row]:
         return _rows(database, "ORDER BY number DESC LIMIT 20")
     finally:
         database.close()
+
+
+def _explained(path: Path, error: sqlite3.Error) -> Exception:
+    """The same in words that say what to do, where it is the disk's or the folder's doing."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extension of the primary code
+    return OutboxUnwritable(f"{path}: {_WHY[code]} ({error})") if code in _WHY else error
 
 
 def _add(database: sqlite3.Connection, row: Row) -> None:

@@ -20,7 +20,7 @@ from gateway.contract import Contract
 from gateway.desk import DURABLE_WITHIN_S, FEEDBACK_STALE_S, Desk
 from gateway.faces import ControlRequest, FaceEvent, FaceEventKind, Status, Update
 from gateway.image import Image
-from gateway.outbox import Outbox, Row, read
+from gateway.outbox import Outbox, OutboxUnwritable, Row, read
 from gateway.recorder import Recorder
 from tests.gateway.lying_trail import LyingTrail
 from tests.gateway.screen import Screen
@@ -141,7 +141,7 @@ class BrokenOutbox:
         return self.add(None)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("error", [sqlite3.OperationalError("database or disk is full"), None])
+@pytest.mark.parametrize("error", [OutboxUnwritable("outbox.db: its disk is full"), None])
 async def test_an_outbox_that_takes_nothing_refuses(bench: Bench, error: Exception | None) -> None:
     bench.desk._outbox = BrokenOutbox(error)  # type: ignore[assignment]
     assert bench.operate() is Status.HARDWARE_ERROR

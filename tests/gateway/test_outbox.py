@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ import gateway.outbox
 from dermscore.errors import BadInput, NotSetUp
 from dermscore.intent import IntentState
 from gateway.commands import NOT_CONFIRMED, QUARTER_HOUR_MS, REMEMBERED
-from gateway.outbox import NEW, UNKNOWN_FATE, WITHDRAWN, Outbox, Row, is_over, read
+from gateway.outbox import NEW, UNKNOWN_FATE, WITHDRAWN, Outbox, OutboxUnwritable, Row, is_over, read
 
 ROW = Row("cmd-0", "target", 250_000.0, "ems", 1000, NEW)
 
@@ -132,6 +133,41 @@ def test_an_outbox_of_a_later_version_is_refused(path: Path) -> None:
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(BadInput, match="its version is 99"):
         Outbox.open(path)
+
+
+def test_a_full_disk_is_said_in_plain_words_and_over_when_there_is_room(outbox: Outbox, path: Path) -> None:
+    for sql in ("PRAGMA max_page_count = 1", None, "PRAGMA max_page_count = 100000"):
+        if sql is not None:
+            outbox._do(lambda database, sql=sql: database.execute(sql)).result()
+            continue
+        with pytest.raises(OutboxUnwritable, match=rf"{path}: its disk is full; make room on it"):
+            for number in range(1000):
+                outbox.add(replace(ROW, id=f"cmd-{number}", name="x" * 1000)).result()
+    outbox.add(replace(ROW, id="after")).result()
+    assert read(path)[0].id == "after"
+
+
+_NO_ROOM = """
+import resource, sys
+from pathlib import Path
+from dermscore.errors import DermsError
+from gateway.outbox import Outbox
+resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))  # no file of this process may grow
+try:
+    Outbox.open(Path(sys.argv[1])).recover(0).result()
+except DermsError as error:
+    print(f"{type(error).__name__} {error}")
+"""
+
+
+def test_at_start_a_full_disk_is_no_broken_outbox(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:  # leaves no room in what is there, and something to do
+        database.execute("INSERT INTO command (id, name, master, accepted_ms, state, changed_ms) "
+                         "VALUES ('a', 'target', 'ems', 1, 'new', 1)")  # fmt: skip
+        database.commit()
+    ran = subprocess.run([sys.executable, "-c", _NO_ROOM, str(path)], capture_output=True, text=True, check=False)
+    assert ran.stdout.startswith(f"OutboxUnwritable {path}: "), ran
+    assert "make room on it" in ran.stdout or "is there room" in ran.stdout
 
 
 def test_an_id_is_taken_once(outbox: Outbox) -> None:
