@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dermscore.errors import BadInput, Problem
-from dermscore.intent import Intent, IntentState
+from dermscore.intent import Intent, IntentState, Step
 from dermscore.model import Now
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -22,11 +22,12 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An intent in force, when it ends by this boot's monotonic clock, and how far it had come."""
+    """An intent in force, when it ends by this boot's monotonic clock, how far it had come, and its schedule's step."""
 
     intent: Intent
     deadline_mono_ms: int
     reached: IntentState = IntentState.RECEIVED
+    steps_begun: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,12 @@ def _saved(raw: dict[str, Any]) -> Saved:
 
 
 def _held(raw: dict[str, Any]) -> Held:
-    return Held(_intent(raw["intent"]), _whole(raw["deadline_mono_ms"]), IntentState(_text(raw["reached"])))
+    return Held(
+        _intent(raw["intent"]),
+        _whole(raw["deadline_mono_ms"]),
+        IntentState(_text(raw["reached"])),
+        _whole(raw.get("steps_begun", 0)),  # before there were schedules, none had begun
+    )
 
 
 def _intent(raw: dict[str, Any]) -> Intent:
@@ -163,6 +169,7 @@ def _intent(raw: dict[str, Any]) -> Intent:
         expires_ms=_whole(raw["expires_ms"]),
         program=_text(raw["program"]),
         primacy=_whole(raw["primacy"]),
+        schedule=tuple(Step(_whole(from_ms), _number(w)) for from_ms, w in raw.get("schedule", ())),
     )
 
 

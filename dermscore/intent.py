@@ -5,6 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+LONGEST_SCHEDULE: Final = 96
+"""The most steps that one intent may carry: a day in quarters of an hour."""
+
+
+class Step(NamedTuple):
+    """One step of a schedule: from `from_ms` (the headend's UTC, ms) on, `setpoint_w` (W, injection positive)."""
+
+    from_ms: int
+    setpoint_w: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +27,10 @@ class Intent:
     made anew. `setpoint_w` is in watts, injection positive; None releases the asset. `reversion_w` is what it returns
     to when it is released or the intent ends (None: what it does of itself, which for storage is 0 W). `issued_ms` and
     `expires_ms` are the *headend's* UTC milliseconds. A lower `primacy` outranks a higher one.
+
+    `schedule` is what the asset is to do after the present setpoint *while the headend is silent*, in the order of time
+    and over by `expires_ms` like the rest; empty: the present setpoint until then. A headend that is heard says itself
+    what comes next.
     """
 
     asset_id: str
@@ -27,11 +43,25 @@ class Intent:
     expires_ms: int
     program: str
     primacy: int
+    schedule: tuple[Step, ...] = ()
 
     @property
     def asked_w(self) -> float | None:
         """The setpoint that the device should end up with, in W: a release asks for the reversion value."""
         return self.reversion_w if self.setpoint_w is None else self.setpoint_w
+
+
+def schedule_problem(intent: Intent) -> str | None:
+    """What is wrong with the times or the number of an intent's steps; None where they can be followed."""
+    steps = intent.schedule
+    if len(steps) > LONGEST_SCHEDULE:
+        return f"its schedule has {len(steps)} steps, where {LONGEST_SCHEDULE} is the most"
+    for number, (before, after) in enumerate(pairwise(steps), start=2):
+        if after.from_ms <= before.from_ms:
+            return f"step {number} of its schedule does not begin after the one before"
+    if steps and steps[-1].from_ms >= intent.expires_ms:
+        return f"step {len(steps)} of its schedule begins when the intent has ended"
+    return None
 
 
 class IntentState(StrEnum):

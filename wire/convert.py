@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dermscore.intent import Intent, IntentState
+from dermscore.intent import Intent, IntentState, Step
 from dermscore.model import Measurement
 from wire.boundary import (
     BoundaryCommand,
@@ -28,6 +28,7 @@ from wire.boundary import (
 )
 from wire.columns import Checks, clipped
 from wire.v1.agent_link_pb2 import Event, Held, Outcome, Register, Setpoint, Telemetry
+from wire.v1.agent_link_pb2 import Step as StepMessage
 
 __all__ = [
     "AssetEvent",
@@ -181,6 +182,7 @@ _TELEMETRY_COLUMNS = (
 
 def _check_telemetry(checks: Checks, columns: Telemetry) -> None:
     checks.times("time_ms", columns.time_ms)
+    checks.time("sent_ms", columns.sent_ms)
     checks.finite_column("power_w", columns.power_w)
     checks.finite_column("soc_wh", columns.soc_wh, at_least=0)
     checks.finite_column("available_up_w", columns.available_up_w, at_least=0)
@@ -198,6 +200,8 @@ def setpoint(intent: Intent, index: Mapping[str, int]) -> Setpoint:
     _check_unsigned(checks, revision=(intent.revision, 64), primacy=(intent.primacy, 32))
     for name in ("issued_ms", "expires_ms"):
         checks.time(name, getattr(intent, name))
+    for row, step in enumerate(intent.schedule):
+        checks.time(f"schedule[{row}].from_ms", step.from_ms)
     checks.settle()
     message = Setpoint(
         asset=asset,
@@ -210,6 +214,7 @@ def setpoint(intent: Intent, index: Mapping[str, int]) -> Setpoint:
         expires_ms=intent.expires_ms,
         program=intent.program,
         primacy=intent.primacy,
+        schedule=[StepMessage(from_ms=step.from_ms, setpoint_w=step.setpoint_w) for step in intent.schedule],
     )
     _check_setpoint(checks, message)
     return message
@@ -231,6 +236,7 @@ def intent(message: Setpoint, asset_ids: Sequence[str]) -> Intent:
         expires_ms=message.expires_ms,
         program=message.program,
         primacy=message.primacy,
+        schedule=tuple(Step(step.from_ms, step.setpoint_w) for step in message.schedule),
     )
 
 
@@ -242,6 +248,9 @@ def _check_setpoint(checks: Checks, message: Setpoint) -> None:
     checks.text("epoch", message.epoch, needed=True)
     checks.text("dispatch_id", message.dispatch_id, needed=True)
     checks.text("program", message.program)
+    for row, step in enumerate(message.schedule):
+        checks.time(f"schedule[{row}].from_ms", step.from_ms)
+        checks.finite(f"schedule[{row}].setpoint_w", step.setpoint_w)
     checks.settle()
 
 

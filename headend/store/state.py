@@ -218,8 +218,12 @@ def _progress_of(dispatch: Dispatch) -> dict[str, Any]:
     return {name: row[name] for name in ("state", "reason", "placed_w", "shortfall_w", "causes", "updated_ms")}
 
 
+# No dispatch has a schedule of its own yet (`_placed` gives none), so the store has no column for one.
+_INTENT_COLUMNS = tuple(name for name in Intent.__slots__ if name != "schedule")
+
+
 def _intent_row(placed: Placed) -> dict[str, Any]:
-    row = {name: getattr(placed.intent, name) for name in Intent.__slots__}
+    row = {name: getattr(placed.intent, name) for name in _INTENT_COLUMNS}
     return row | {"raw_w": placed.raw_w, "clamped": placed.clamped, "cause": placed.cause} | _progress_of_intent(placed)
 
 
@@ -235,7 +239,7 @@ def _progress_of_intent(placed: Placed) -> dict[str, Any]:
 
 def _read_placed(row: RowMapping) -> Placed:
     return Placed(
-        intent=Intent(**{name: row[name] for name in Intent.__slots__}),
+        intent=Intent(**{name: row[name] for name in _INTENT_COLUMNS}),
         raw_w=row["raw_w"],
         clamped=row["clamped"],
         cause=row["cause"],

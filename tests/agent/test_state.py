@@ -14,16 +14,19 @@ from hypothesis import strategies as st
 from agent import state
 from agent.state import Held, Saved, Unreadable
 from dermscore.errors import BadInput
-from dermscore.intent import Intent, IntentState
+from dermscore.intent import Intent, IntentState, Step
 from dermscore.model import Now
 
 INTENT = Intent("b1", "e1", 7, "d7", 10e6, 0.0, 1_000, 61_000, "default", 5)
+SCHEDULED = replace(INTENT, schedule=(Step(20_000, 5e6), Step(40_000, 0.0)))
 SAVED = Saved("b1", 1_000, 500, "boot-1", 42, 9e6, 50e6, 10e6, 0.75, "follow", "up", 1234)
 
 
 def whole() -> Saved:
     """With everything present."""
-    return replace(SAVED, reported_w=9e6, reported_ms=900, held=Held(INTENT, 60_500, IntentState.FOLLOWING))
+    return replace(
+        SAVED, reported_w=9e6, reported_ms=900, held=Held(SCHEDULED, 60_500, IntentState.FOLLOWING, steps_begun=1)
+    )
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -31,9 +34,31 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         SAVED,
         replace(SAVED, soc_wh=None, setpoint_w=None),
         replace(whole(), reported_w=None, reported_ms=None),
+        replace(SAVED, held=Held(INTENT, 60_500)),
     ):
         state.save(state.path_of(tmp_path, "b1"), saved)
         assert state.load(state.path_of(tmp_path, "b1"), "b1") == saved
+
+
+def test_what_was_held_before_there_were_schedules_is_still_believed(tmp_path: Path) -> None:
+    path = state.path_of(tmp_path, "b1")
+    saved = replace(SAVED, held=Held(INTENT, 60_500))
+    state.save(path, saved)
+    older = json.loads(path.read_text())
+    del older["held"]["steps_begun"], older["held"]["intent"]["schedule"]
+    path.write_text(json.dumps(older))
+    assert state.load(path, "b1") == saved
+
+
+@pytest.mark.parametrize("schedule", [[[1]], [["1", 2.0]], [[1, None]], [[1, float("nan")]], [7], 7, "ab"])
+def test_a_schedule_that_cannot_be_is_not_believed(tmp_path: Path, schedule: object) -> None:
+    path = state.path_of(tmp_path, "b1")
+    state.save(path, replace(SAVED, held=Held(INTENT, 60_500)))
+    bent = json.loads(path.read_text())
+    bent["held"]["intent"]["schedule"] = schedule
+    path.write_text(json.dumps(bent))
+    with pytest.raises(Unreadable):
+        state.load(path, "b1")
 
 
 def test_the_file_has_the_keys_that_others_read(tmp_path: Path) -> None:

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dermscore.intent import TERMINAL, TRANSITIONS, Intent, IntentState, advance, judge
+from dermscore.intent import (
+    LONGEST_SCHEDULE,
+    TERMINAL,
+    TRANSITIONS,
+    Intent,
+    IntentState,
+    Step,
+    advance,
+    judge,
+    schedule_problem,
+)
 
 S = IntentState
 PROGRESS = (S.SUBMITTED, S.SENT, S.RECEIVED, S.ACTIVE, S.FOLLOWING)
@@ -99,3 +109,17 @@ def test_the_end_is_complete_only_if_the_power_followed_once() -> None:
     assert judge(ASKED, 0.0, 0.0, 1000, reached=S.ACTIVE, ended=True) is S.EXPIRED
     assert judge(ASKED, None, 0.0, 1000, ended=True) is S.EXPIRED
     assert judge(ASKED, None, 0.0, 1000, reached=S.REFUSED, ended=True) is S.REFUSED
+
+
+def test_a_schedule_runs_forward_and_is_over_by_the_end() -> None:
+    assert schedule_problem(ASKED) is None
+    for schedule, problem in {
+        (Step(2_000, 1e6), Step(3_000, 2e6)): None,
+        (Step(500, 1e6),): None,  # before it was issued: it has begun, should the headend fall silent
+        (Step(2_000, 1e6), Step(2_000, 2e6)): "step 2 of its schedule does not begin after the one before",
+        (Step(60_999, 1e6),): None,
+        (Step(2_000, 1e6), Step(61_000, 2e6)): "step 2 of its schedule begins when the intent has ended",
+        tuple(Step(1_000 + ms, 1e6) for ms in range(LONGEST_SCHEDULE)): None,
+        tuple(Step(ms, 1e6) for ms in range(97)): "its schedule has 97 steps, where 96 is the most",
+    }.items():
+        assert schedule_problem(replace(ASKED, schedule=schedule)) == problem

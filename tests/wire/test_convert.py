@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dermscore.errors import BadInput
-from dermscore.intent import Intent, IntentState
+from dermscore.intent import Intent, IntentState, Step
 from dermscore.model import Measurement
 from dermscore.quality import GOOD, Cause, Quality, Source, Validity
 from wire import convert
@@ -51,6 +51,7 @@ intents = st.builds(
     expires_ms=times,
     program=texts,
     primacy=st.integers(0, 2**32 - 1),
+    schedule=st.lists(st.builds(Step, times, finite), max_size=4).map(tuple),
 )
 reports = st.builds(
     Report,
@@ -141,6 +142,29 @@ def test_a_release_is_not_a_setpoint_of_zero(setpoint_w: float | None, reversion
     sent = replace(INTENT, setpoint_w=setpoint_w, reversion_w=reversion_w)
     back = convert.intent(over_the_wire(convert.setpoint(sent, INDEX)), IDS)
     assert (back.setpoint_w, back.reversion_w) == (setpoint_w, reversion_w)
+
+
+@pytest.mark.parametrize("schedule", [(), (Step(0, 0.0),), (Step(1_500, 2.0), Step(1_700, -2.0))])
+def test_a_step_to_zero_is_not_an_empty_schedule(schedule: tuple[Step, ...]) -> None:
+    message = over_the_wire(convert.setpoint(replace(INTENT, schedule=schedule), INDEX))
+    assert convert.intent(message, IDS).schedule == schedule
+
+
+def test_a_step_that_makes_no_sense_is_refused_both_ways() -> None:
+    wrong = (Step(1_500, 1.0), Step(1_600, math.nan))
+    told = ["Setpoint: schedule[1].setpoint_w: is nan, not a finite number"]
+    with pytest.raises(BadInput) as raised:
+        convert.setpoint(replace(INTENT, schedule=wrong), INDEX)
+    assert problems(raised) == told
+    message = convert.setpoint(INTENT, INDEX)
+    message.schedule.add(from_ms=1_500, setpoint_w=1.0)
+    message.schedule.add(from_ms=-1, setpoint_w=math.nan)
+    with pytest.raises(BadInput) as raised:
+        convert.intent(over_the_wire(message), IDS)
+    assert problems(raised) == ["Setpoint: schedule[1].from_ms: is -1, no UTC time in milliseconds", *told]
+    with pytest.raises(BadInput) as raised:
+        convert.setpoint(replace(INTENT, schedule=(Step(LATEST_MS + 1, 1.0),)), INDEX)
+    assert problems(raised) == [f"Setpoint: schedule[0].from_ms: is {LATEST_MS + 1}, no UTC time in milliseconds"]
 
 
 @pytest.mark.parametrize("power_w", [None, 0.0])

@@ -59,7 +59,7 @@ class Registered(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., headend_time_ms: _Optional[int] = ...) -> None: ...
 
 class Telemetry(_message.Message):
-    __slots__ = ("seq", "assets", "time_ms", "power_w", "soc_wh", "available_up_w", "available_down_w", "setpoint_w", "quality", "present")
+    __slots__ = ("seq", "assets", "time_ms", "power_w", "soc_wh", "available_up_w", "available_down_w", "setpoint_w", "quality", "present", "sent_ms")
     SEQ_FIELD_NUMBER: _ClassVar[int]
     ASSETS_FIELD_NUMBER: _ClassVar[int]
     TIME_MS_FIELD_NUMBER: _ClassVar[int]
@@ -70,6 +70,7 @@ class Telemetry(_message.Message):
     SETPOINT_W_FIELD_NUMBER: _ClassVar[int]
     QUALITY_FIELD_NUMBER: _ClassVar[int]
     PRESENT_FIELD_NUMBER: _ClassVar[int]
+    SENT_MS_FIELD_NUMBER: _ClassVar[int]
     seq: int
     assets: _containers.RepeatedScalarFieldContainer[int]
     time_ms: _containers.RepeatedScalarFieldContainer[int]
@@ -80,7 +81,8 @@ class Telemetry(_message.Message):
     setpoint_w: _containers.RepeatedScalarFieldContainer[float]
     quality: _containers.RepeatedScalarFieldContainer[int]
     present: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, seq: _Optional[int] = ..., assets: _Optional[_Iterable[int]] = ..., time_ms: _Optional[_Iterable[int]] = ..., power_w: _Optional[_Iterable[float]] = ..., soc_wh: _Optional[_Iterable[float]] = ..., available_up_w: _Optional[_Iterable[float]] = ..., available_down_w: _Optional[_Iterable[float]] = ..., setpoint_w: _Optional[_Iterable[float]] = ..., quality: _Optional[_Iterable[int]] = ..., present: _Optional[_Iterable[int]] = ...) -> None: ...
+    sent_ms: int
+    def __init__(self, seq: _Optional[int] = ..., assets: _Optional[_Iterable[int]] = ..., time_ms: _Optional[_Iterable[int]] = ..., power_w: _Optional[_Iterable[float]] = ..., soc_wh: _Optional[_Iterable[float]] = ..., available_up_w: _Optional[_Iterable[float]] = ..., available_down_w: _Optional[_Iterable[float]] = ..., setpoint_w: _Optional[_Iterable[float]] = ..., quality: _Optional[_Iterable[int]] = ..., present: _Optional[_Iterable[int]] = ..., sent_ms: _Optional[int] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("asset", "epoch", "revision", "dispatch_id", "state", "reason", "time_ms", "power_w")
@@ -125,7 +127,7 @@ class Heartbeat(_message.Message):
     def __init__(self, number: _Optional[int] = ..., sent_ms: _Optional[int] = ...) -> None: ...
 
 class Setpoint(_message.Message):
-    __slots__ = ("asset", "epoch", "revision", "dispatch_id", "setpoint_w", "reversion_w", "issued_ms", "expires_ms", "program", "primacy")
+    __slots__ = ("asset", "epoch", "revision", "dispatch_id", "setpoint_w", "reversion_w", "issued_ms", "expires_ms", "program", "primacy", "schedule")
     ASSET_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -136,6 +138,7 @@ class Setpoint(_message.Message):
     EXPIRES_MS_FIELD_NUMBER: _ClassVar[int]
     PROGRAM_FIELD_NUMBER: _ClassVar[int]
     PRIMACY_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_FIELD_NUMBER: _ClassVar[int]
     asset: int
     epoch: str
     revision: int
@@ -146,7 +149,16 @@ class Setpoint(_message.Message):
     expires_ms: int
     program: str
     primacy: int
-    def __init__(self, asset: _Optional[int] = ..., epoch: _Optional[str] = ..., revision: _Optional[int] = ..., dispatch_id: _Optional[str] = ..., setpoint_w: _Optional[float] = ..., reversion_w: _Optional[float] = ..., issued_ms: _Optional[int] = ..., expires_ms: _Optional[int] = ..., program: _Optional[str] = ..., primacy: _Optional[int] = ...) -> None: ...
+    schedule: _containers.RepeatedCompositeFieldContainer[Step]
+    def __init__(self, asset: _Optional[int] = ..., epoch: _Optional[str] = ..., revision: _Optional[int] = ..., dispatch_id: _Optional[str] = ..., setpoint_w: _Optional[float] = ..., reversion_w: _Optional[float] = ..., issued_ms: _Optional[int] = ..., expires_ms: _Optional[int] = ..., program: _Optional[str] = ..., primacy: _Optional[int] = ..., schedule: _Optional[_Iterable[_Union[Step, _Mapping]]] = ...) -> None: ...
+
+class Step(_message.Message):
+    __slots__ = ("from_ms", "setpoint_w")
+    FROM_MS_FIELD_NUMBER: _ClassVar[int]
+    SETPOINT_W_FIELD_NUMBER: _ClassVar[int]
+    from_ms: int
+    setpoint_w: float
+    def __init__(self, from_ms: _Optional[int] = ..., setpoint_w: _Optional[float] = ...) -> None: ...
 
 class Ack(_message.Message):
     __slots__ = ("seq",)
