@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 LATEST_MS = 253_402_300_799_999
+_FORM = "is not an RFC 3339 time such as 2031-05-01T12:00:00Z"
 
 
 def parse(text: str) -> int:
     """UTC milliseconds of an RFC 3339 time. Raises ValueError, in words; a time without an offset means nothing."""
+    if not text.isprintable():  # fromisoformat overlooks a NUL at the end
+        raise ValueError(_FORM)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError("is not an RFC 3339 time such as 2031-05-01T12:00:00Z") from None
+        raise ValueError(_FORM) from None
     if moment.tzinfo is None:
         raise ValueError("has no offset from UTC; end it with Z or such as +02:00")
     ms = round(moment.timestamp() * 1000)

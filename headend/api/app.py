@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Final
 
 from fastapi import Depends, FastAPI, Request
@@ -13,7 +12,7 @@ from daemon.version import version
 from headend.api import docs, problems, reading, writing
 from headend.api.desk import ApiDesk
 from headend.api.loopback import Loopback
-from headend.api.problems import Problem
+from headend.api.problems import Finding, invalid
 
 _ABOUT: Final = (
     "Assets, telemetry and dispatch. Powers in MW with injection positive (discharge +), energies in MWh, times in "
@@ -40,8 +39,9 @@ def unguarded(desk: ApiDesk) -> FastAPI:
     )
     problems.install(app)
     docs.install(app)
-    reading.install(app, desk)
-    writing.install(app, desk)
+    app.state.desk = desk
+    app.include_router(reading.router)
+    app.include_router(writing.router)
     return app
 
 
@@ -51,5 +51,4 @@ async def _known_parameters(request: Request) -> None:
     known = {field.alias for field in route.dependant.query_params} if isinstance(route, APIRoute) else set()
     unknown = sorted(set(request.query_params) - known)
     if unknown:
-        detail = "; ".join(f"query.{name} is not a known parameter" for name in unknown)
-        raise Problem(HTTPStatus.BAD_REQUEST, "invalid", detail)
+        raise invalid(Finding(("query", name), "is not a known parameter") for name in unknown)

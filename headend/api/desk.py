@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
+from fastapi import Depends, Request
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon import logs
 from dermscore.model import Asset, Measurement, Now, Site
 from dermscore.policy import Action, Denied, Principal
 from headend.api import views
-from headend.api.problems import Problem
+from headend.api.problems import Finding, Problem, invalid
 from headend.api.schemas import AssetOut
 from headend.dispatch import Dispatcher
 from headend.fleet import LiveFleet
@@ -107,6 +108,15 @@ class ApiDesk:
             ) from None
 
 
+async def _of(request: Request) -> ApiDesk:
+    desk: ApiDesk = request.app.state.desk
+    return desk
+
+
+Desk = Annotated[ApiDesk, Depends(_of)]
+"""How a route asks for the desk of the application that it serves."""
+
+
 def span(start: str | None, end: str | None) -> tuple[int, int]:
     """The times of a history question, UTC ms. Raises Problem (400) where they are none, or in the wrong order."""
     times = []
@@ -114,7 +124,7 @@ def span(start: str | None, end: str | None) -> tuple[int, int]:
         try:
             times.append(missing if text is None else parse(text))
         except ValueError as error:
-            raise Problem(HTTPStatus.BAD_REQUEST, "invalid", f"query.{name} {error}") from None
+            raise invalid([Finding(("query", name), str(error))]) from None
     if times[0] > times[1]:
-        raise Problem(HTTPStatus.BAD_REQUEST, "invalid", "query.start is after query.end")
+        raise invalid([Finding(("query", "start"), "is after query.end")])
     return times[0], times[1]

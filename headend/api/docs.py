@@ -1,7 +1,7 @@
 """`/openapi.json` and `/docs`: everything the page needs comes from this host, out of the packaged swagger-ui.
 
 That swagger-ui reads OpenAPI 3.0, so the document is written as 3.0.3: what pydantic says in 3.1's words is put in the
-older ones (a union with null becomes `nullable`, an exclusive bound a flag).
+older ones (a union with null becomes `nullable`).
 """
 
 from __future__ import annotations
@@ -105,10 +105,6 @@ def _in_3_0(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     fresh = {key: _in_3_0(value) for key, value in node.items()}
-    for bound in ("exclusiveMinimum", "exclusiveMaximum"):
-        if isinstance(fresh.get(bound), int | float) and not isinstance(fresh[bound], bool):
-            fresh["minimum" if bound == "exclusiveMinimum" else "maximum"] = fresh[bound]
-            fresh[bound] = True
     options = fresh.get("anyOf")
     if isinstance(options, list) and {"type": "null"} in options:
         return _nullable(fresh, [option for option in options if option != {"type": "null"}])

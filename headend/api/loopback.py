@@ -10,10 +10,10 @@ from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Final
 
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headend.api import problems
+from headend.api.problems import Problem
 
 LARGEST_BODY: Final = 64 * 1024
 _SECURITY_HEADERS: Final = [
@@ -36,46 +36,57 @@ class Loopback:
             await self._app(scope, receive, send)
             return
         hardened = _hardened(send)
-        refusal = self._refusal(scope)
-        if refusal is not None:
-            status, kind, detail = refusal
-            await problems.response(status, kind, detail)(scope, receive, hardened)
+        try:
+            self._look_at(scope)
+            first = await self._whole(receive)
+        except Problem as problem:
+            await problems.response(problem)(scope, receive, hardened)
             return
-        await self._app(scope, self._counted(receive), hardened)
+        await self._app(scope, _first(first, receive), hardened)
 
-    def _refusal(self, scope: Scope) -> tuple[HTTPStatus, str, str] | None:
+    def _look_at(self, scope: Scope) -> None:
+        """Raises Problem where what stands in the head is enough to refuse the request."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         hosts = [value for name, value in scope["headers"] if name.lower() == b"host"]
         host = headers.get("host", "")
         if len(hosts) != 1 or not names_loopback(host):
-            return HTTPStatus.MISDIRECTED_REQUEST, "host", f"Host {host!r} is not this machine's loopback interface"
+            detail = f"Host {host!r} is not this machine's loopback interface"
+            raise Problem(HTTPStatus.MISDIRECTED_REQUEST, "host", detail)
         origin = headers.get("origin")
         if origin is not None and origin.lower() != f"http://{host.lower()}":
-            return HTTPStatus.FORBIDDEN, "origin", f"requests from {origin!r} are not served"
-        if scope["method"] == "POST" and headers.get("content-type", "").partition(";")[0].strip() != _JSON:
-            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", f"the body must be {_JSON}"
+            raise Problem(HTTPStatus.FORBIDDEN, "origin", f"requests from {origin!r} are not served")
+        if scope["method"] == "POST" and not is_json(headers.get("content-type", "")):
+            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", f"the body must be {_JSON}, in UTF-8")
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()) or int(length) > self._largest_body:
-            return _TOO_LARGE[0], _TOO_LARGE[1], f"the body is larger than {self._largest_body} bytes"
-        return None
+            raise self._too_large()
 
-    def _counted(self, receive: Receive) -> Receive:
-        """Count what really comes, whatever Content-Length said."""
-        taken = 0
-
-        async def counted() -> Message:
-            nonlocal taken
+    async def _whole(self, receive: Receive) -> Message:
+        """The whole body as one message, counted as it comes, whatever Content-Length said. Raises Problem."""
+        body = b""
+        while True:
             message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self._largest_body:
-                raise HTTPException(_TOO_LARGE[0], f"the body is larger than {self._largest_body} bytes")
-            return message
+            if message["type"] != "http.request":
+                return message
+            body += message.get("body", b"")
+            if len(body) > self._largest_body:
+                raise self._too_large()
+            if not message.get("more_body", False):
+                return {"type": "http.request", "body": body, "more_body": False}
 
-        return counted
+    def _too_large(self) -> Problem:
+        detail = f"the body is larger than {self._largest_body} bytes"
+        return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail)
 
 
 _JSON: Final = "application/json"
-_TOO_LARGE: Final = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large")
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a Content-Type header says JSON in UTF-8: names in any case (RFC 9110 clause 8.3.1)."""
+    media, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charsets = {part.partition("=")[2].strip('"') for part in parameters if part.startswith("charset=")}
+    return media == _JSON and charsets <= {"utf-8"}
 
 
 def names_loopback(host: str) -> bool:
@@ -91,6 +102,16 @@ def names_loopback(host: str) -> bool:
         return ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
     except ValueError:
         return False
+
+
+def _first(message: Message, receive: Receive) -> Receive:
+    """`message`, and then whatever comes."""
+    waiting = [message]
+
+    async def replayed() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replayed
 
 
 def _hardened(send: Send) -> Send:

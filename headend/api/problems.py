@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -18,38 +19,69 @@ log = logs.get(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 _TYPES: Final = "urn:derms:problem:"
-_WORDS: Final[Mapping[str, str]] = {
-    "missing": "is missing",
-    "extra_forbidden": "is not a known field",
-    "finite_number": "is not a finite number",
-    "json_invalid": "is not valid JSON",
-    "float_type": "is not a number",
-    "int_type": "is not a whole number",
-    "string_type": "is not a text",
-    "string_unicode": "is not valid Unicode",
+_LONGEST_STEP: Final = 64
+_Words = Callable[[Mapping[str, Any]], str]
+# What pydantic found, by its name for it and with its details (`ctx`), in our words.
+_WORDS: Final[Mapping[str, _Words]] = {
+    "missing": lambda _: "is missing",
+    "extra_forbidden": lambda _: "is not a known field",
+    "finite_number": lambda _: "is not a finite number",
+    "float_type": lambda _: "is not a number",
+    "int_type": lambda _: "is not a whole number",
+    "int_parsing": lambda _: "is not a whole number",
+    "int_parsing_size": lambda _: "is too large a number",
+    "string_type": lambda _: "is not a text",
+    "string_unicode": lambda _: "is not valid Unicode",
+    "model_attributes_type": lambda _: "is not a JSON object",
+    "string_too_short": lambda _: "must not be empty",
+    "string_too_long": lambda found: f"must be no longer than {found['max_length']} characters",
+    "greater_than_equal": lambda found: f"must be at least {found['ge']:.15g}",
+    "less_than_equal": lambda found: f"must be at most {found['le']:.15g}",
+    "literal_error": lambda found: f"must be one of {found['expected']}",
+    "value_error": lambda found: str(found["error"]),
 }
 
 
-class Problem(Exception):
+class Problem(HTTPException):
     """A refusal on its way to the caller. `kind` is for programs, `detail` for people; `extra` members ride along."""
 
     def __init__(self, status: HTTPStatus, kind: str, detail: str, extra: Mapping[str, Any] | None = None) -> None:
-        super().__init__(detail)
-        self.status, self.kind, self.detail = status, kind, detail
+        super().__init__(status, detail)
+        self.kind = kind
         self.extra = dict(extra or {})
 
 
-def response(status: int, kind: str, detail: str, extra: Mapping[str, Any] | None = None) -> Response:
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing wrong with a request: the steps to its place (`body`, `mw`), and what is wrong there."""
+
+    where: Sequence[str | int]
+    what: str
+
+    @property
+    def path(self) -> str:
+        """The input itself is not said back whole: it may be anything."""
+        return ".".join(text if len(text := str(step)) <= _LONGEST_STEP else "..." for step in self.where)
+
+
+def invalid(findings: Iterable[Finding]) -> Problem:
+    """A request that makes no sense, with everything that is wrong with it."""
+    errors = [{"path": each.path, "what": each.what} for each in findings]
+    detail = "; ".join(f"{each['path']} {each['what']}" for each in errors)
+    return Problem(HTTPStatus.BAD_REQUEST, "invalid", detail, {"errors": errors})
+
+
+def response(problem: Problem) -> Response:
     """The problem document as a response."""
-    known = status in set(HTTPStatus)
+    status = problem.status_code
     members = {
-        "type": f"{_TYPES}{kind}",
-        "title": HTTPStatus(status).phrase if known else "Error",
+        "type": f"{_TYPES}{problem.kind}",
+        "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail,
+        "detail": problem.detail,
     }
     # The standard members win over extra ones; ASCII, so that any text a caller sent can be said back.
-    body = json.dumps({**(extra or {}), **members}, ensure_ascii=True, allow_nan=False)
+    body = json.dumps({**problem.extra, **members}, ensure_ascii=True, allow_nan=False)
     return Response(body, status, media_type=MEDIA_TYPE)
 
 
@@ -58,18 +90,16 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     async def refused(_: Request, problem: Problem) -> Response:
-        return response(problem.status, problem.kind, problem.detail, problem.extra)
+        return response(problem)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
-        errors = [_plain(each) for each in error.errors()]
-        detail = "; ".join(f"{each['path']} {each['what']}" for each in errors)
-        return response(HTTPStatus.BAD_REQUEST, "invalid", detail, {"errors": errors})
+    async def wrong(_: Request, error: RequestValidationError) -> Response:
+        return response(invalid(_found(each) for each in error.errors()))
 
     @app.exception_handler(HTTPException)
     async def standard(_: Request, error: HTTPException) -> Response:
-        kind = HTTPStatus(error.status_code).name.lower().replace("_", "-")
-        answer = response(error.status_code, kind, str(error.detail))
+        status = HTTPStatus(error.status_code)
+        answer = response(Problem(status, status.name.lower().replace("_", "-"), str(error.detail)))
         for name, value in (error.headers or {}).items():
             answer.headers[name] = value
         return answer
@@ -77,12 +107,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> Response:
         log.error("a request failed by a fault of ours", path=request.url.path, exc_info=error)
-        return response(HTTPStatus.INTERNAL_SERVER_ERROR, "fault", "a fault of the headend; its log says more")
+        detail = "a fault of the headend; its log says more"
+        return response(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "fault", detail))
 
 
-def _plain(error: Mapping[str, Any]) -> dict[str, str]:
-    """One validation error in words. The input itself is not repeated: it may be anything."""
-    where: Sequence[Any] = error["loc"]
-    path = ".".join(str(part) for part in where if not (error["type"] == "json_invalid" and isinstance(part, int)))
-    what = _WORDS.get(error["type"], str(error["msg"]).removeprefix("Value error, ").removeprefix("Input "))
-    return {"path": path or "body", "what": what}
+def _found(error: Mapping[str, Any]) -> Finding:
+    words = _WORDS.get(error["type"])
+    return Finding(error["loc"], words(error.get("ctx", {})) if words else "is not what is wanted here")

@@ -5,22 +5,33 @@ Input is strict: an unknown field, a text where a number belongs, a NaN or an in
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from headend.times import parse
 
-Id = Annotated[str, Field(min_length=1, max_length=128)]
+
+def _plain(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be one line of plain text, without control characters")
+    return text
+
+
+ONE_LINE: Final = AfterValidator(_plain)
+Word = Annotated[str, Field(min_length=1, max_length=128), ONE_LINE]
 Time = Annotated[
     str, AfterValidator(lambda text: (parse(text), text)[1]), Field(json_schema_extra={"format": "date-time"})
 ]
 MOST_MW = 1_000_000
 """A million MW or MWh is more than any fleet has, and far below where a float in W could overflow."""
+SHORTEST_S = 1
+"""Whatever is shorter has ended before a device could follow it."""
 
 Mw = Annotated[float, Field(ge=-MOST_MW, le=MOST_MW)]
 Status = Literal["discharging", "charging", "idle"]
 Severity = Literal["info", "warning", "alarm", "critical"]
+Verdict = Literal["accepted", "partial", "refused"]
 
 
 class In(BaseModel):
@@ -34,36 +45,34 @@ class Out(BaseModel):
 # --- in --------------------------------------------------------------------------------------------------------------
 
 
-class DispatchIn(In):
-    """Exactly one of `asset_id` and `site_id`. Without a duration the program's maximum applies."""
+class Target(In):
+    """Exactly one of `asset_id` and `site_id`."""
 
-    asset_id: Id | None = None
-    site_id: Id | None = None
+    asset_id: Word | None = None
+    site_id: Word | None = None
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if (self.asset_id is None) == (self.site_id is None):
+            raise ValueError("needs exactly one target: either asset_id or site_id")
+        return self
+
+
+class DispatchIn(Target):
+    """Ask one asset or one site for a power. Without a duration the program's maximum applies."""
+
     mw: Mw = Field(description="MW, positive is injection (discharge)")
-    duration_s: float | None = Field(None, gt=0, description="seconds from now")
-
-    @model_validator(mode="after")
-    def _one_target(self) -> DispatchIn:
-        _exactly_one(self.asset_id, self.site_id)
-        return self
+    duration_s: float | None = Field(None, ge=SHORTEST_S, description="seconds from now")
 
 
-class ReleaseIn(In):
-    """Exactly one of `asset_id` and `site_id`: give back what HTTP dispatches hold there."""
-
-    asset_id: Id | None = None
-    site_id: Id | None = None
-
-    @model_validator(mode="after")
-    def _one_target(self) -> ReleaseIn:
-        _exactly_one(self.asset_id, self.site_id)
-        return self
+class ReleaseIn(Target):
+    """Give back what HTTP dispatches hold at one asset or one site."""
 
 
 class TelemetryIn(In):
     """A reading of a device without a stream of its own. Not both of `soc_mwhr` and `soc_pct`."""
 
-    asset_id: Id
+    asset_id: Word
     current_mw: Mw
     timestamp: Time | None = Field(None, description="when it was taken; now where absent")
     soc_mwhr: float | None = Field(None, ge=0, le=MOST_MW)
@@ -78,16 +87,11 @@ class TelemetryIn(In):
 
 
 class EventIn(In):
-    asset_id: Id
-    type: str = Field(min_length=1, max_length=128)
+    asset_id: Word
+    type: Word
     severity: Severity
-    message: str = Field("", max_length=1000)
+    message: Annotated[str, Field(max_length=1000), ONE_LINE] = ""
     timestamp: Time | None = Field(None, description="when it happened; now where absent")
-
-
-def _exactly_one(asset_id: str | None, site_id: str | None) -> None:
-    if (asset_id is None) == (site_id is None):
-        raise ValueError("needs exactly one target: either asset_id or site_id")
 
 
 # --- out -------------------------------------------------------------------------------------------------------------
@@ -201,19 +205,35 @@ class Taken(Out):
     timestamp: str
 
 
-class AssetDispatch(Out):
-    """One asset's part. `status` is what was decided, `state` how far it has come (an intent's states)."""
+class Dispatched(Out):
+    """What a dispatch and each part of one have in common."""
 
     id: str = Field(description="the dispatch's id; the parts of a site's dispatch share it")
-    asset_id: str
     mw: float | None = Field(description="null for a release")
     duration_s: float | None
-    status: Literal["accepted", "refused"]
-    state: str
+    status: Verdict = Field(description="what was decided")
+    state: str = Field(description="how far it has come: an intent's states")
     reason: str
     submitted_at: str
     expires_at: str | None
+
+
+class Part(Dispatched):
+    """One asset's part."""
+
     clamped: bool
+
+
+class Whole(Dispatched):
+    """`partial` where not all could be placed: `shortfall_mw` and `causes` say how much and why."""
+
+    placed_mw: float | None
+    shortfall_mw: float | None
+    causes: list[str]
+
+
+class AssetDispatch(Part):
+    asset_id: str
 
 
 class Allocation(Out):
@@ -226,65 +246,32 @@ class Allocation(Out):
     cause: str
 
 
-class SiteDispatch(Out):
-    """A site's dispatch. `partial` where not all could be placed: `shortfall_mw` and `causes` say how much and why."""
-
-    id: str
+class SiteDispatch(Whole):
     site_id: str
-    mw: float | None
-    duration_s: float | None
-    status: Literal["accepted", "partial", "refused"]
-    state: str
-    reason: str
-    submitted_at: str
-    expires_at: str | None
-    placed_mw: float | None
-    shortfall_mw: float | None
-    causes: list[str]
     allocations: list[Allocation]
     dispatches: list[AssetDispatch]
 
 
-class DispatchRow(Out):
+class DispatchRow(Part):
     """One line of the dispatch history: an asset's part, or a refused request as a whole."""
 
-    id: str
     asset_id: str | None
     path: str | None = Field(description="of a request for a place in the tree")
-    mw: float | None
-    duration_s: float | None
-    status: Literal["accepted", "partial", "refused"]
-    state: str
-    reason: str
-    submitted_at: str
-    expires_at: str | None
-    clamped: bool
     ack_status: str | None = Field(description="the last state that the agent reported; null before any")
     acked_at: str | None
     principal: str
     program: str
 
 
-class DispatchOut(Out):
+class DispatchOut(Whole):
     """A dispatch of any origin, with its parts, as it stands."""
 
-    id: str
     principal: str
     program: str
     primacy: int
     mode: str
     asset_id: str | None
     path: str | None
-    mw: float | None
-    duration_s: float | None
-    status: Literal["accepted", "partial", "refused"]
-    state: str
-    reason: str
-    submitted_at: str
-    expires_at: str | None
-    placed_mw: float | None
-    shortfall_mw: float | None
-    causes: list[str]
     parts: list[DispatchRow]
 
 

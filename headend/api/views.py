@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import fsum
-from typing import Final, Literal
+from typing import Any, Final
 
 from dermscore.aggregate import of, total
 from dermscore.intent import IntentState
@@ -167,10 +167,8 @@ def event(row: EventRow) -> schemas.EventOut:
 
 # --- dispatches ------------------------------------------------------------------------------------------------------
 
-_Verdict = Literal["accepted", "partial", "refused"]
 
-
-def verdict(dispatch: Dispatch) -> _Verdict:
+def verdict(dispatch: Dispatch) -> schemas.Verdict:
     """What was decided, and how much of it stands: partial where some of the target is not placed."""
     if dispatch.state is IntentState.REFUSED:
         return "refused"
@@ -179,88 +177,84 @@ def verdict(dispatch: Dispatch) -> _Verdict:
 
 def asset_dispatch(dispatch: Dispatch, asset_id: str, placed: Placed | None) -> schemas.AssetDispatch:
     """One asset's part; without an intent the request was refused as a whole."""
-    return schemas.AssetDispatch(
-        id=dispatch.id,
-        asset_id=asset_id,
-        mw=maybe_mw(placed.intent.setpoint_w if placed else dispatch.target_w),
-        duration_s=dispatch.duration_s,
-        status="refused" if placed is None or placed.state is IntentState.REFUSED else "accepted",
-        state=(placed.state if placed else dispatch.state).value,
-        reason=(placed.reason if placed else dispatch.reason),
-        submitted_at=written(dispatch.submitted_ms),
-        expires_at=written(dispatch.expires_ms) if placed else None,
-        clamped=placed.clamped if placed else False,
-    )
+    return schemas.AssetDispatch(**_part(dispatch, placed), asset_id=asset_id)
 
 
 def site_dispatch(kept: Kept, site_id: str) -> schemas.SiteDispatch:
-    dispatch = kept.dispatch
     return schemas.SiteDispatch(
-        id=dispatch.id,
+        **_whole(kept),
         site_id=site_id,
-        mw=maybe_mw(dispatch.target_w),
-        duration_s=dispatch.duration_s,
-        status=verdict(dispatch),
-        state=dispatch.state.value,
-        reason=dispatch.reason,
-        submitted_at=written(dispatch.submitted_ms),
-        expires_at=_end(kept),
-        placed_mw=maybe_mw(dispatch.placed_w),
-        shortfall_mw=maybe_mw(dispatch.shortfall_w),
-        causes=list(dispatch.causes),
         allocations=[_allocation(placed) for placed in kept.intents],
-        dispatches=[asset_dispatch(dispatch, placed.asset_id, placed) for placed in kept.intents],
+        dispatches=[asset_dispatch(kept.dispatch, placed.asset_id, placed) for placed in kept.intents],
     )
 
 
 def dispatch_rows(kept: Kept) -> list[schemas.DispatchRow]:
     """A line per asset; a request that was refused as a whole is one line."""
-    return [_row(kept.dispatch, placed) for placed in kept.intents] or [_row(kept.dispatch, None)]
+    return [_row(kept.dispatch, placed) for placed in kept.intents or [None]]
 
 
 def dispatch_whole(kept: Kept) -> schemas.DispatchOut:
     dispatch = kept.dispatch
     return schemas.DispatchOut(
-        id=dispatch.id,
+        **_whole(kept),
         principal=dispatch.principal,
         program=dispatch.program,
         primacy=dispatch.primacy,
         mode=dispatch.mode.value,
         asset_id=dispatch.asset_id,
         path=None if dispatch.asset_id else dispatch.node,
-        mw=maybe_mw(dispatch.target_w),
-        duration_s=dispatch.duration_s,
-        status=verdict(dispatch),
-        state=dispatch.state.value,
-        reason=dispatch.reason,
-        submitted_at=written(dispatch.submitted_ms),
-        expires_at=_end(kept),
-        placed_mw=maybe_mw(dispatch.placed_w),
-        shortfall_mw=maybe_mw(dispatch.shortfall_w),
-        causes=list(dispatch.causes),
         parts=dispatch_rows(kept) if kept.intents else [],
     )
 
 
 def _row(dispatch: Dispatch, placed: Placed | None) -> schemas.DispatchRow:
-    refused = placed is not None and placed.state is IntentState.REFUSED
     return schemas.DispatchRow(
-        id=dispatch.id,
+        **_part(dispatch, placed),
         asset_id=placed.asset_id if placed else dispatch.asset_id,
         path=None if dispatch.asset_id else dispatch.node,
-        mw=maybe_mw(placed.intent.setpoint_w if placed else dispatch.target_w),
-        duration_s=dispatch.duration_s,
-        status="refused" if refused else verdict(dispatch) if placed is None else "accepted",
-        state=(placed.state if placed else dispatch.state).value,
-        reason=(placed.reason if placed else dispatch.reason),
-        submitted_at=written(dispatch.submitted_ms),
-        expires_at=written(dispatch.expires_ms) if placed else None,
-        clamped=placed.clamped if placed else False,
         ack_status=placed.acked_state.value if placed and placed.acked_state else None,
         acked_at=written(placed.acked_ms) if placed and placed.acked_ms is not None else None,
         principal=dispatch.principal,
         program=dispatch.program,
     )
+
+
+def _part(dispatch: Dispatch, placed: Placed | None) -> dict[str, Any]:
+    """The members of schemas.Part."""
+    if placed is None:
+        return _dispatched(dispatch, None) | {"clamped": False}
+    return _dispatched(dispatch, dispatch.expires_ms) | {
+        "mw": maybe_mw(placed.intent.setpoint_w),
+        "status": "refused" if placed.state is IntentState.REFUSED else "accepted",
+        "state": placed.state.value,
+        "reason": placed.reason,
+        "clamped": placed.clamped,
+    }
+
+
+def _whole(kept: Kept) -> dict[str, Any]:
+    """The members of schemas.Whole."""
+    dispatch = kept.dispatch
+    return _dispatched(dispatch, dispatch.expires_ms if kept.intents else None) | {
+        "placed_mw": maybe_mw(dispatch.placed_w),
+        "shortfall_mw": maybe_mw(dispatch.shortfall_w),
+        "causes": list(dispatch.causes),
+    }
+
+
+def _dispatched(dispatch: Dispatch, expires_ms: int | None) -> dict[str, Any]:
+    """The members of schemas.Dispatched. What was never placed has no end."""
+    return {
+        "id": dispatch.id,
+        "mw": maybe_mw(dispatch.target_w),
+        "duration_s": dispatch.duration_s,
+        "status": verdict(dispatch),
+        "state": dispatch.state.value,
+        "reason": dispatch.reason,
+        "submitted_at": written(dispatch.submitted_ms),
+        "expires_at": None if expires_ms is None else written(expires_ms),
+    }
 
 
 def _allocation(placed: Placed) -> schemas.Allocation:
@@ -271,7 +265,3 @@ def _allocation(placed: Placed) -> schemas.Allocation:
         clamped=placed.clamped,
         cause=placed.cause,
     )
-
-
-def _end(kept: Kept) -> str | None:
-    return written(kept.dispatch.expires_ms) if kept.intents else None

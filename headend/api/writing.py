@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter
 
 from dermscore.model import Asset, Measurement, Now
 from dermscore.policy import Action
 from dermscore.quality import Quality, Validity
 from headend.api import schemas, views
-from headend.api.desk import PRINCIPAL, ApiDesk
+from headend.api.body import StrictRoute
+from headend.api.desk import PRINCIPAL, ApiDesk, Desk
 from headend.api.problems import Problem
 from headend.decision import Ask, Declined, Kind
 from headend.dispatch import Submitted
@@ -34,61 +35,64 @@ _STATUS: Final[Mapping[Kind, HTTPStatus]] = {
 _MW: Final = 1e6
 
 
-def install(app: FastAPI, desk: ApiDesk) -> None:
-    """Add the routes to `app`."""
+router = APIRouter(route_class=StrictRoute)
 
-    @app.post("/dispatch", responses={200: {"description": "Taken, in whole or (`partial`) in part"}})
-    async def submit_dispatch(body: schemas.DispatchIn) -> schemas.AssetDispatch | schemas.SiteDispatch:
-        """Ask one asset or one site for a power. A refusal says why and changes nothing."""
-        ask = _ask(desk, body, Mode.TARGET, body.mw * _MW, body.duration_s)
-        return _answered(body, await desk.dispatcher.submit(ask))
 
-    @app.post("/release", responses={200: {"description": "What HTTP dispatches held there is given back"}})
-    async def submit_release(body: schemas.ReleaseIn) -> schemas.AssetDispatch | schemas.SiteDispatch:
-        """Give back what HTTP dispatches hold at one asset or one site; what others hold is not touched."""
-        ask = _ask(desk, body, Mode.RELEASE, None, None)
-        return _answered(body, await desk.dispatcher.submit(ask))
+@router.post("/dispatch", responses={200: {"description": "Taken, in whole or (`partial`) in part"}})
+async def submit_dispatch(desk: Desk, body: schemas.DispatchIn) -> schemas.AssetDispatch | schemas.SiteDispatch:
+    """Ask one asset or one site for a power. A refusal says why and changes nothing."""
+    ask = _ask(desk, body, Mode.TARGET, body.mw * _MW, body.duration_s)
+    return _answered(body, await desk.dispatcher.submit(ask))
 
-    @app.post("/telemetry", status_code=HTTPStatus.ACCEPTED)
-    async def report_telemetry(body: schemas.TelemetryIn) -> schemas.Taken:
-        """A reading of a device without a stream. It is QUESTIONABLE: nothing proves who sent it."""
-        asset = desk.permitted(body.asset_id, Action.REPORT)
-        if desk.live.connection(asset.id) is not None:
-            raise Problem(HTTPStatus.CONFLICT, "has-agent", f"an agent speaks for {asset.name} at this moment")
-        now = desk.clock()
-        measurement = _measurement(asset, body, now)
-        why = implausible(asset, measurement, now)
-        if why is not None:
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "implausible", why)
-        desk.live.take(measurement, now)
-        desk.keep([TelemetryRow(measurement, now.utc_ms)])
-        return schemas.Taken(asset_id=asset.id, timestamp=written(measurement.time_ms))
 
-    @app.post("/events", status_code=HTTPStatus.ACCEPTED)
-    async def report_event(body: schemas.EventIn) -> schemas.EventTaken:
-        """Something that happened at an asset."""
-        asset = desk.permitted(body.asset_id, Action.REPORT)
-        if desk.history is None:
-            detail = "this headend keeps no history, so the event would be lost"
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "history", detail)
-        now_ms = desk.clock().utc_ms
-        row = EventRow(
-            id=uuid.uuid4().hex,
-            asset_id=asset.id,
-            time_ms=now_ms if body.timestamp is None else parse(body.timestamp),
-            type=body.type,
-            severity=body.severity,
-            message=body.message,
-            source=PRINCIPAL,
-            received_ms=now_ms,
-        )
-        desk.keep([row])
-        return schemas.EventTaken(id=row.id)
+@router.post("/release", responses={200: {"description": "What HTTP dispatches held there is given back"}})
+async def submit_release(desk: Desk, body: schemas.ReleaseIn) -> schemas.AssetDispatch | schemas.SiteDispatch:
+    """Give back what HTTP dispatches hold at one asset or one site; what others hold is not touched."""
+    ask = _ask(desk, body, Mode.RELEASE, None, None)
+    return _answered(body, await desk.dispatcher.submit(ask))
+
+
+@router.post("/telemetry", status_code=HTTPStatus.ACCEPTED)
+async def report_telemetry(desk: Desk, body: schemas.TelemetryIn) -> schemas.Taken:
+    """A reading of a device without a stream. It is QUESTIONABLE: nothing proves who sent it."""
+    asset = desk.permitted(body.asset_id, Action.REPORT)
+    if desk.live.connection(asset.id) is not None:
+        raise Problem(HTTPStatus.CONFLICT, "has-agent", f"an agent speaks for {asset.name} at this moment")
+    now = desk.clock()
+    measurement = _measurement(asset, body, now)
+    why = implausible(asset, measurement, now)
+    if why is not None:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "implausible", why)
+    desk.live.take(measurement, now)
+    desk.keep([TelemetryRow(measurement, now.utc_ms)])
+    return schemas.Taken(asset_id=asset.id, timestamp=written(measurement.time_ms))
+
+
+@router.post("/events", status_code=HTTPStatus.ACCEPTED)
+async def report_event(desk: Desk, body: schemas.EventIn) -> schemas.EventTaken:
+    """Something that happened at an asset."""
+    asset = desk.permitted(body.asset_id, Action.REPORT)
+    if desk.history is None:
+        detail = "this headend keeps no history, so the event would be lost"
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "history", detail)
+    now_ms = desk.clock().utc_ms
+    row = EventRow(
+        id=uuid.uuid4().hex,
+        asset_id=asset.id,
+        time_ms=now_ms if body.timestamp is None else parse(body.timestamp),
+        type=body.type,
+        severity=body.severity,
+        message=body.message,
+        source=PRINCIPAL,
+        received_ms=now_ms,
+    )
+    desk.keep([row])
+    return schemas.EventTaken(id=row.id)
 
 
 def _ask(
     desk: ApiDesk,
-    body: schemas.DispatchIn | schemas.ReleaseIn,
+    body: schemas.Target,
     mode: Mode,
     target_w: float | None,
     duration_s: float | None,
@@ -106,9 +110,7 @@ def _ask(
     )
 
 
-def _answered(
-    body: schemas.DispatchIn | schemas.ReleaseIn, answer: Submitted | Declined
-) -> schemas.AssetDispatch | schemas.SiteDispatch:
+def _answered(body: schemas.Target, answer: Submitted | Declined) -> schemas.AssetDispatch | schemas.SiteDispatch:
     """What the table of the interface asks for. Raises Problem, with the same members, for a refusal."""
     if isinstance(answer, Declined):
         members = _refused(body, answer)
@@ -119,7 +121,7 @@ def _answered(
     return views.site_dispatch(kept, body.site_id or "")
 
 
-def _refused(body: schemas.DispatchIn | schemas.ReleaseIn, answer: Declined) -> dict[str, Any]:
+def _refused(body: schemas.Target, answer: Declined) -> dict[str, Any]:
     dispatch = answer.dispatch
     members = {
         "id": dispatch.id,

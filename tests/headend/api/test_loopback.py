@@ -58,7 +58,33 @@ async def test_our_own_page_is_served(http, desk, ids):
     assert (await http.post("/dispatch", json={"asset_id": ids.b1, "mw": 1}, headers=headers)).status_code == 200
 
 
-@pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+@pytest.mark.parametrize(
+    "media",
+    [
+        "Application/JSON",
+        "application/json; charset=utf-8",
+        "application/json;charset=UTF-8",
+        'APPLICATION/JSON; Charset="utf-8"',
+    ],
+)
+async def test_json_by_any_of_its_names(http, desk, ids, media):
+    desk.connect(ids.b1)
+    body = json.dumps({"asset_id": ids.b1, "mw": 1})
+    assert (await http.post("/dispatch", content=body, headers={"content-type": media})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "media",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "application/jsonx",
+        "application/json; charset=utf-16",
+        "text/plain; application/json",
+        "",
+    ],
+)
 async def test_a_form_cannot_dispatch(http, desk, ids, media):
     desk.connect(ids.b1)
     body = json.dumps({"asset_id": ids.b1, "mw": 1})
@@ -77,6 +103,19 @@ async def test_a_large_body_is_refused_whether_it_says_so_or_not(http):
     unsaid = await http.post("/dispatch", content=endless(), headers={"content-type": "application/json"})
     assert unsaid.status_code == 413
     assert unsaid.headers["content-type"] == "application/problem+json"
+    assert unsaid.json() == said.json()
+    assert said.json()["type"] == "urn:derms:problem:too-large"
+
+
+async def test_a_body_in_pieces_is_read_whole(http, desk, ids):
+    desk.connect(ids.b1)
+
+    async def pieces():
+        for byte in json.dumps({"asset_id": ids.b1, "mw": 1}).encode():
+            yield bytes([byte])
+
+    answer = await http.post("/dispatch", content=pieces(), headers={"content-type": "application/json"})
+    assert answer.status_code == 200
 
 
 async def test_every_answer_is_hardened(http):
