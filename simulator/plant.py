@@ -43,21 +43,21 @@ class Ports:
         return cls(*(_free_port(usual if first else None) for usual in (3001, 7450, 7451, 20000)))
 
 
-_claim = socket.socket(socket.AF_UNIX)  # held until this process ends
-
-
 def _is_first_demo() -> bool:
     """Whether no other demo runs on this machine: two that start together would both see the usual ports free."""
+    claim = socket.socket(socket.AF_UNIX)
     try:
-        _claim.bind("\0derms-demo")
+        claim.bind("\0derms-demo")
     except OSError:
+        claim.close()
         return False
+    claim.detach()  # held until this process ends
     return True
 
 
 def _free_port(usual: int | None) -> int:
-    """`usual`, or another one below 32768: what lies above is handed out to outgoing connections meanwhile."""
-    candidates = random.sample(range(10_000, 32_768), 50)
+    """`usual`, or another one far below 32768: what lies above is handed out to outgoing connections meanwhile."""
+    candidates = random.sample(range(10_000, 20_000), 50)
     for port in [usual, *candidates] if usual else candidates:
         with socket.socket() as probe:
             try:

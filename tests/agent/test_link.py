@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +27,7 @@ from daemon.clock import now
 from dermscore.intent import Intent, IntentState
 from dermscore.model import Asset, Kind, Now
 from dermscore.quality import Cause
+from tests.ports import free_ports
 from wire.convert import Report
 from wire.dial import Session, Why
 from wire.identity import TlsFiles
@@ -284,17 +283,8 @@ class Server:
         self.process.stdout.close()
 
 
-def free_port() -> int:
-    """One that can be listened on twice in a row: below those that the system gives to outgoing connections."""
-    while True:
-        port = random.randint(20_000, 32_000)
-        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
 async def test_a_killed_headend_is_missed_and_found_again(certificates: Path, until: Any) -> None:
-    port = free_port()
+    (port,) = free_ports(1)
     first = Server(certificates, port)
     try:
         async with Edge(certificates, port).running() as edge:

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +18,7 @@ from dermscore.points import Series
 from gateway.contract import FILES
 from gateway.setup import init
 from tests.gateway.stage import CALCULATED, files
+from tests.ports import free_ports
 from wire import dial, pki
 from wire.boundary import (
     BoundaryCommand,
@@ -183,15 +183,7 @@ def make_gateway(folder: Path, pki_folder: Path, headend_port: int, **contract: 
 
 
 def free_port() -> int:
-    """A port below 32768 that nobody uses, so that no outgoing connection takes it in between."""
-    for port in range(20_100 + os.getpid() % 5000, 32_000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise OSError("no free port below 32768")
+    return free_ports(1)[0]
 
 
 def make_pki(folder: Path) -> Path:

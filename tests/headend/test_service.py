@@ -26,6 +26,7 @@ from dermscore.quality import GOOD
 from headend.config import Home
 from headend.report import AlreadyRunningError
 from headend.service import prepare
+from tests.ports import free_ports
 from wire.convert import telemetry_columns
 from wire.dial import PortInUse
 from wire.v1.agent_link_pb2 import AgentMessage
@@ -128,7 +129,7 @@ def test_variables_override_the_file(home, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("which", ["HEADEND_HTTP_ADDR", "HEADEND_GRPC_ADDR", "HEADEND_BOUNDARY_ADDR"])
 async def test_a_port_in_use_is_said_and_nothing_is_half_started(home, run_headend, monkeypatch, which):
-    free = {name: _free_port() for name in ("HEADEND_HTTP_ADDR", "HEADEND_GRPC_ADDR", "HEADEND_BOUNDARY_ADDR")}
+    free = {name: free_ports(1)[0] for name in ("HEADEND_HTTP_ADDR", "HEADEND_GRPC_ADDR", "HEADEND_BOUNDARY_ADDR")}
     for name, port in free.items():
         monkeypatch.setenv(name, f"127.0.0.1:{port}")
     with socket.socket() as taken:
@@ -179,7 +180,7 @@ async def test_without_history_control_is_durable_all_the_same(home, run_headend
 
 
 async def test_a_database_that_does_not_answer_is_no_reason_not_to_start(home, run_headend, monkeypatch, ids):
-    monkeypatch.setenv("DATABASE_URL", f"postgresql://nobody@127.0.0.1:{_free_port()}/none")
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://nobody@127.0.0.1:{free_ports(1)[0]}/none")
     async with run_headend(home) as up:
         status, _ = await ask(up.at.http, "/dispatch", "POST", {"asset_id": ids.b1, "mw": 0})
         assert status == 200
@@ -318,12 +319,6 @@ def _process(home: Path, folder: Path):
 def _tell(agent, asset_id: str) -> None:
     taken = Measurement(asset_id, host_now().utc_ms, 1e6, 5e7, 1e6, 1e6, None, GOOD)
     agent.session.outgoing.put(AgentMessage(telemetry=telemetry_columns([taken], {asset_id: 0}, 1)))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 async def _until(condition, within_s: float = 20.0) -> None:

@@ -8,8 +8,6 @@ import asyncio
 import csv
 import io
 import json
-import random
-import socket
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -26,6 +24,7 @@ from tests.peers.dnp3py_master import Dnp3pyMaster
 from tests.peers.frames import RawPeer
 from tests.peers.told import Told, latest
 from tests.peers.yadnp3_master import Yadnp3Master
+from tests.ports import free_ports
 
 Scada = Yadnp3Master | Dnp3pyMaster
 MAKES: Mapping[str, Callable[..., AbstractAsyncContextManager[Scada]]] = {
@@ -39,6 +38,7 @@ FRESH_WITHIN_S = 8.0  # two periods of telemetry: what an agent said last counts
 PATIENCE_S = 60.0
 POLL_S = 0.1
 
+HELD = "held"
 ONLINE, RESTART, COMM_LOST, OVER_RANGE, REFERENCE_ERR = 0x01, 0x02, 0x04, 0x20, 0x40
 STATES = {code: state for state, code in COMMAND_STATE_CODES.items()}
 UNDER_WAY = {"submitted", "sent", "received"}
@@ -156,8 +156,9 @@ class System:
         return self.command_row(Mode.TARGET).path
 
     async def state(self, scada: Scada, mode: Mode = Mode.TARGET) -> str:
-        """How SCADA sees a command stand, in words."""
-        return STATES[int(await self.value(scada, self.command_row(mode).status_point))]
+        """How SCADA sees a command stand, in words; HELD while nobody could tell it of another state."""
+        told = await self.read(scada, self.command_row(mode).status_point)
+        return STATES[int(told.value)] if told.flags == ONLINE else HELD
 
     async def value(self, scada: Scada, name: str) -> float:
         """What a point shows now; it must be ONLINE."""
@@ -188,7 +189,7 @@ class System:
             dark = [p.name for key, p in self.telemetry.items() if key not in now or now[key].flags != ONLINE]
             coverage = {key: p for key, p in self.telemetry.items() if p.quantity is Quantity.COVERAGE}
             few = [p.name for key, p in coverage.items() if key in now and now[key].value < 100]
-            return dark + few + [mode.value for mode in Mode if await self.state(scada, mode) in UNDER_WAY]
+            return dark + few + [mode.value for mode in Mode if await self.state(scada, mode) in {*UNDER_WAY, HELD}]
 
         await until(missing, lambda found: not found, "the picture to be whole")
         return told
@@ -280,7 +281,7 @@ async def until(look: Callable[[], Any], good: Callable[[Any], bool], what: str,
 @asynccontextmanager
 async def system(folder: Path) -> AsyncIterator[System]:
     """The whole system, started and listening; stopped and its trail verified at the end."""
-    plant = replace(Plant.prepare(folder, None), ports=_ports())
+    plant = replace(Plant.prepare(folder, None), ports=Ports(*free_ports(4)))
     try:
         await plant.set_up()
         _edit_contract(plant)
@@ -292,23 +293,6 @@ async def system(folder: Path) -> AsyncIterator[System]:
     finally:
         await plant.stop()
     await made.verify()
-
-
-def _ports() -> Ports:
-    """Not the usual ones: another plant on this machine may be about to take those."""
-    found: list[socket.socket] = []
-    try:
-        while len(found) < 4:
-            probe = socket.socket()
-            try:
-                probe.bind(("127.0.0.1", random.randrange(10_000, 32_768)))
-                found.append(probe)
-            except OSError:
-                probe.close()
-        return Ports(*(probe.getsockname()[1] for probe in found))
-    finally:
-        for probe in found:
-            probe.close()
 
 
 def _edit_contract(plant: Plant) -> None:

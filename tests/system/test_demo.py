@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,26 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.home import processes_of
+
 DEMO = [sys.executable, "-m", "daemon.cli", "demo"]
 KEYS = {
     "agents_connected", "readings", "points_published", "scada_polls", "max_error_w", "command_round_trip_s",
     "comm_lost_after_s", "agents_ticking", "audit_records", "audit_dir", "audit_key", "verify", "latency_ms", "http",
     "failed_stages",
 }  # fmt: skip
-
-
-def processes_of(folder: Path) -> list[str]:
-    """The command lines of every process that names the folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            if str(folder) in line:
-                found.append(line)
-    return found
 
 
 @pytest.mark.timeout(240)

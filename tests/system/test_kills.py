@@ -14,16 +14,17 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from dermscore.points import Mode, PointKind
 from simulator import picture
-from simulator.plant import Plant
+from simulator.plant import Plant, Ports
 from simulator.processes import command
 from simulator.station import Key, Seen
+from tests.ports import free_ports
 
 ROUNDS = 12 if os.environ.get("DERMS_SOAK") else 1
 LOOK_S = 0.25
@@ -74,7 +75,7 @@ class Watch:
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[tuple[Plant, Watch]]:
     """The whole system, connected and ONLINE, with SCADA's command followed."""
-    plant = Plant.prepare(folder, None)
+    plant = replace(Plant.prepare(folder, None), ports=Ports(*free_ports(4)))
     watch = Watch(plant)
     try:
         await plant.set_up()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from tests.ports import free_ports
 from wire import dial, pki
 from wire.dial import Caller, Ended, Session, Stream
 from wire.identity import Role, TlsFiles
@@ -145,8 +145,5 @@ def proxy() -> type[Proxy]:
 
 @pytest.fixture
 def unused_port() -> int:
-    """A port that nobody listens on (it was free a moment ago)."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on."""
+    return free_ports(1)[0]
