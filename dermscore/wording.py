@@ -5,7 +5,7 @@ Loads pydantic: import it inside a function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -18,11 +18,22 @@ from dermscore.errors import Problem, did_you_mean
 def problems(error: ValidationError, model: type[BaseModel], document: Document) -> list[Problem]:
     """Every finding of `error` as a problem of `document`, in file order, each once."""
     found: dict[Problem, int] = {}
-    for details in error.errors(include_url=False):
+    for details in _without_consequences(error.errors(include_url=False)):
         path = _path(details, document.value)
         problem = document.problem(path, _what(details, model))
         found.setdefault(problem, int(problem.where.rpartition(":")[2]))
     return sorted(found, key=lambda problem: found[problem])
+
+
+def _without_consequences(found: list[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """Without what only follows: of a list with one bad item pydantic also says that it is too short."""
+    for details in found:
+        if details["type"] != "too_short" or not any(_is_inside(each["loc"], details["loc"]) for each in found):
+            yield details
+
+
+def _is_inside(inner: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def shown(value: Any) -> str:

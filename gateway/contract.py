@@ -10,16 +10,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Self, TypeVar
 
 from dermscore import textfile, yamlfile
-from dermscore.errors import BadInput, NotSetUp, Problem
+from dermscore.errors import BadInput, Problem
 from dermscore.points import CommandRow, Mode, OnIsolate, OnMasterLoss, PointKind, PointRow, PointType, Quantity, Series
 from dermscore.sheets import read_commands, read_points
 from gateway.boundary import Boundary, Outstation
 
 BOUNDARY, COMMANDS, POINTS = FILES = ("boundary.yaml", "commands.csv", "points.csv")
-MAX_FILE_BYTES: Final = textfile.MAX_BYTES
 
 Read = TypeVar("Read")
 Row = PointRow | CommandRow
@@ -39,20 +38,28 @@ class Contract:
         """Read the three files in `folder`.
 
         Raises:
-            NotSetUp: a file is missing.
             BadInput: with every problem of every file, and everything in which they contradict each other.
         """
-        return cls.parse({name: _bytes(folder / name) for name in FILES}, str(folder))
+        found = _Found()
+        read = {name: found.of(partial(_bytes, folder / name)) for name in FILES}
+        return cls._checked(
+            {name: content for name, content in read.items() if content is not None}, str(folder), found
+        )
 
     @classmethod
     def parse(cls, files: Mapping[str, bytes], where: str) -> Self:
         """The same from bytes by file name; `where` is the folder's name for messages."""
-        found = _Found()
-        texts = {name: found.of(partial(textfile.decode, files[name], f"{where}/{name}")) for name in FILES}
+        return cls._checked(files, where, _Found())
+
+    @classmethod
+    def _checked(cls, files: Mapping[str, bytes], where: str, found: _Found) -> Self:
+        """The contract of `files`; one that could not be read is missing here, and its problem noted in `found`."""
+        texts: dict[str, str | None] = dict.fromkeys(FILES)
+        texts |= {name: found.of(partial(textfile.decode, files[name], f"{where}/{name}")) for name in files}
         document = found.of(lambda: yamlfile.load(_given(texts[BOUNDARY]), f"{where}/{BOUNDARY}"))
         boundary = found.of(lambda: yamlfile.parse(Boundary, _given(document)))
         points = found.of(lambda: read_points(_given(texts[POINTS]), f"{where}/{POINTS}"))
-        commands = found.of(lambda: read_commands(_given(texts[COMMANDS]), f"{where}/{COMMANDS}", _given(points)))
+        commands = found.of(lambda: read_commands(_given(texts[COMMANDS]), f"{where}/{COMMANDS}", points))
         if boundary is not None and document is not None:
             found.problems.extend(_contradictions(boundary, document, points or (), commands or ()))
         if found.problems:
@@ -159,15 +166,12 @@ def _given(value: Read | None) -> Read:
 
 def _bytes(path: Path) -> bytes:
     if not path.exists():
-        raise NotSetUp(f"{path} does not exist; `derms gateway init` writes a contract out")
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise BadInput([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from None
-    if len(content) > MAX_FILE_BYTES:
-        raise BadInput([Problem(str(path), "", f"is larger than {MAX_FILE_BYTES // 2**20} MiB")])
-    return content
+        what = (
+            "does not exist; bring it back from a backup: what may cross is never made up. A sheet to begin with is in "
+            "every new folder that `derms gateway init NEW --pki PKI` makes"
+        )
+        raise BadInput([Problem(str(path), "", what)])
+    return textfile.read_bytes(path)
 
 
 def _contradictions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,15 @@ def test_a_byte_order_mark_is_not_text(tmp_path: Path) -> None:
 def test_a_missing_file_and_a_folder_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="No such file"):
         textfile.read_text(tmp_path / "none")
-    with pytest.raises(Unreadable, match="cannot be read"):
+    with pytest.raises(Unreadable, match="is a folder; name the file in it"):
         textfile.read_text(tmp_path)
+
+
+def test_what_is_no_file_is_neither_waited_for_nor_read_for_ever(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", Path("/dev/zero")):
+        with pytest.raises(Unreadable, match="is not a regular file but a device, a pipe"):
+            textfile.read_text(path)
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ class Car(BaseModel):
     drive: Wheel | Engine | None = None
     extras: dict[str, Engine] = {}
     spare: list[Wheel] | None = None
+    doors: Annotated[tuple[Wheel, ...], Field(min_length=1)] = (Wheel(size=1),)
     pair: tuple[float, float] = (0, 0)
     width: Annotated[float, Field(gt=0, lt=3)] = 1
     plate: Annotated[str, Field(pattern="^[A-Z]+$")] = "X"
@@ -96,6 +97,8 @@ def test_what_fits_becomes_the_model() -> None:
         ("wheel: 1", "wheel: unknown key 'wheel'; did you mean 'wheels'?"),
         ("zzz: {a: 1}", "zzz: unknown key 'zzz'"),
         ("home: 1", "home: must be text, not 1; put it in quotes"),
+        ("doors: []", "doors: must have at least 1 of them"),
+        ("doors: [{size: wide}]", "doors[0].size: must be a number, not 'wide'"),  # and the list is not called empty
     ],
 )
 def test_each_finding_has_its_words_and_line(line: str, words: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.config import packaged
-from dermscore.errors import BadInput, NotSetUp
+from dermscore.errors import BadInput
 from gateway import outstations
 from gateway.contract import FILES, Contract
 from tests.gateway.stage import PATH, commands, contract, files, points
@@ -44,9 +44,32 @@ def test_a_series_is_asked_for_once_and_feeds_every_point_that_shows_it() -> Non
     }  # fmt: skip
 
 
-def test_missing_files_name_the_command_that_makes_them(tmp_path: Path) -> None:
-    with pytest.raises(NotSetUp, match="derms gateway init"):
+def test_missing_files_are_to_be_brought_back_and_hide_nothing(tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text("nonsense\n")
+    with pytest.raises(BadInput) as caught:
         Contract.load(tmp_path)
+    said = [str(problem) for problem in caught.value.problems]
+    assert ["boundary.yaml: does not exist; bring it back" in said[0], "commands.csv: does not" in said[1]] == [
+        True
+    ] * 2
+    assert "points.csv:1: nonsense: unknown column" in said[2]
+
+
+def test_mistakes_of_one_file_hide_none_of_another() -> None:
+    rows = _changed(points(), 0, quantity="pover_w"), _changed(commands(), 0, control="maybe")
+    with pytest.raises(BadInput) as caught:
+        contract(point_rows=rows[0], command_rows=rows[1], contract="perhaps")
+    for words in ("pover_w", "maybe", "perhaps"):
+        assert words in str(caught.value)
+
+
+def test_a_list_with_one_bad_item_is_not_called_empty() -> None:
+    boundary = f"version: 1\ncontract: rehearsal\noutstations:{OUTSTATION.replace('address: 10', 'address: 70000')}"
+    with pytest.raises(BadInput) as caught:
+        Contract.parse({**files(), "boundary.yaml": boundary.encode()}, "test")
+    assert [str(problem).partition(": ")[2] for problem in caught.value.problems] == [
+        "outstations[0].address: must be at most 65519, not 70000"
+    ]
 
 
 def _changed(rows: list[dict[str, object]], number: int, **changes: object) -> list[dict[str, object]]:
