@@ -14,7 +14,7 @@ from typing import Final
 from dermscore.intent import TERMINAL, IntentState, advance
 from dermscore.model import Now
 from dermscore.points import CommandRow, Control, Mode
-from dermscore.quality import Quality
+from dermscore.quality import Cause, Quality, Source, Validity
 from gateway.contract import Contract
 from gateway.faces import ControlRequest, Status
 from wire.boundary import BoundaryCommand, BoundaryOutcome
@@ -22,6 +22,9 @@ from wire.boundary import BoundaryCommand, BoundaryOutcome
 QUARTER_HOUR_MS: Final = 15 * 60 * 1000
 REMEMBERED: Final = 1000
 """Commands that are over and whose late reports are still known for ours."""
+
+UNVOUCHED: Final = Quality(Validity.QUESTIONABLE, Source.CALCULATED)
+"""The quality of what was delivered where the headend gave none."""
 
 NOT_CONFIRMED: Final = "not confirmed within feedback_timeout_s"
 
@@ -31,11 +34,15 @@ _NEVER_IN_FORCE: Final = frozenset({IntentState.REFUSED, IntentState.FAILED})
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What a decision depends on beside the contract and the commands themselves."""
+    """What a decision depends on beside the contract and the commands themselves.
+
+    `heard_mono_ms` is up to when the headend's word reaches, by our monotonic clock.
+    """
 
     isolated: bool
     link_up: bool
     audit_ok: bool
+    heard_mono_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +50,10 @@ class Flight:
     """One accepted command. `overdue_mono_ms` is when it is given up unless the device is known to have it by then.
 
     `inferred`: that it failed is our own guess, because nobody confirmed it. The devices may have it all the same.
-    `delivered_w` was measured at `measured_ms` (UTC, the headend's) with `quality` (None: nothing vouches for it);
-    `lost`: the link has been gone since.
+    `delivered_w` was measured at `measured_ms` (UTC, the headend's) with `quality` (None: nothing vouches for it).
+    `lost_mono_ms` is up to when the headend's word reached when the link went; None where it has told of this command
+    since.
+    `until_mono_ms` is when its hold has run out, counted from its acceptance; None where it stands until changed.
     """
 
     id: str
@@ -59,7 +68,8 @@ class Flight:
     inferred: bool = False
     quality: Quality | None = None
     measured_ms: int = 0
-    lost: bool = False
+    lost_mono_ms: int | None = None
+    until_mono_ms: int | None = None
 
     @property
     def under_way(self) -> bool:
@@ -71,9 +81,18 @@ class Flight:
         return self.state in TERMINAL
 
     @property
+    def final(self) -> bool:
+        """Whether nothing more will be told of it."""
+        return self.over and not self.inferred
+
+    @property
     def stands(self) -> bool:
         """Whether its target is in force, as far as anybody knows."""
-        return self.inferred or not self.over
+        return not self.final
+
+    def in_effect(self, now: Now) -> bool:
+        """Whether it is known to be neither over nor given up, and its hold has not run out."""
+        return not self.over and (self.until_mono_ms is None or now.mono_ms < self.until_mono_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +110,13 @@ class Commands:
     def newest(self, command: str) -> Flight | None:
         """The last flight of a command."""
         return next((each for each in reversed(tuple(self.flights.values())) if each.command == command), None)
+
+    def standing(self, command: str) -> Flight | None:
+        """The flight of a command that came into force last, or may have: one whose fate is not known counts. One that
+        is known to have failed left standing what stood before it.
+        """
+        every = (each for each in reversed(tuple(self.flights.values())) if each.command == command)
+        return next((each for each in every if each.inferred or each.state not in _NEVER_IN_FORCE), None)
 
     @property
     def under_way(self) -> list[Flight]:
@@ -171,6 +197,7 @@ def accept(commands: Commands, wish: Wish, request: ControlRequest, identifier: 
         master=request.master,
         accepted_ms=now.utc_ms,
         overdue_mono_ms=now.mono_ms + round(wish.row.feedback_timeout_s * 1000),
+        until_mono_ms=None if wish.row.hold_s is None else now.mono_ms + wish.row.hold_s * 1000,
     )
     moved = (*_lately(commands, now), (now.mono_ms, wish.energy_wh))
     in_control = (request.outstation, request.master)
@@ -191,9 +218,11 @@ def follow(commands: Commands, told: BoundaryOutcome) -> tuple[Commands, Flight 
     flight = commands.flights.get(told.id)
     if flight is None or not _tells(flight, told.state):
         return commands, None
-    after = replace(flight, state=told.state, reason=told.reason, inferred=False)
+    after = replace(flight, state=told.state, reason=told.reason, inferred=False, lost_mono_ms=None)
     if told.delivered_w is not None:
-        after = replace(after, delivered_w=told.delivered_w, quality=told.quality, measured_ms=told.time_ms, lost=False)
+        after = replace(after, delivered_w=told.delivered_w, quality=told.quality, measured_ms=told.time_ms)
+    elif flight.lost_mono_ms is not None:  # told of again, but not of what it delivers
+        after = replace(after, quality=(flight.quality or UNVOUCHED).because(Cause.COMM_LOST, Validity.HELD))
     if after == flight:
         return commands, None
     return replace(commands, flights={**commands.flights, told.id: after}), after
@@ -206,24 +235,23 @@ def overdue(commands: Commands, now: Now) -> tuple[Commands, tuple[Flight, ...]]
     return replace(commands, flights={**commands.flights, **{each.id: each for each in failed}}), failed
 
 
-def lose(commands: Commands) -> tuple[Commands, tuple[Flight, ...]]:
-    """The link has been down for long: nobody knows what is delivered now."""
-    known = (each for each in commands.flights.values() if each.delivered_w is not None and not each.lost)
-    lost = tuple(replace(each, lost=True) for each in known)
-    return replace(commands, flights={**commands.flights, **{each.id: each for each in lost}}), lost
+def lose(commands: Commands, heard_mono_ms: int) -> Commands:
+    """The link is down, and the headend's word reaches up to `heard_mono_ms`: of what is not over for good nobody knows
+    how it stands, until it is told of again.
+    """
+    known = (each for each in commands.flights.values() if not each.final)
+    lost = (each for each in known if each.lost_mono_ms is None or heard_mono_ms < each.lost_mono_ms)
+    after = {each.id: replace(each, lost_mono_ms=heard_mono_ms) for each in lost}
+    return replace(commands, flights={**commands.flights, **after}) if after else commands
 
 
 def target_in_force_w(commands: Commands, row: CommandRow) -> float:
     """The target that SCADA asked for last with this command and that still stands, in W; 0 where there is none.
 
-    One whose fate is not known counts: a step must not be allowed because nobody answered. One that is known to have
-    failed left standing what stood before it.
+    One whose fate is not known counts: a step must not be allowed because nobody answered.
     """
-    for flight in reversed(tuple(commands.flights.values())):
-        if flight.command != row.name or (flight.state in _NEVER_IN_FORCE and not flight.inferred):
-            continue
-        return flight.target_w or 0.0 if flight.stands else 0.0
-    return 0.0
+    flight = commands.standing(row.name)
+    return 0.0 if flight is None or not flight.stands else flight.target_w or 0.0
 
 
 # The checks, in order. Each says why not, or None.

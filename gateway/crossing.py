@@ -18,7 +18,7 @@ moment when we sent that one (DESIGN.md section 8, rule 5).
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -29,7 +29,7 @@ from dermscore.errors import BadInput
 from dermscore.model import Now
 from dermscore.points import PointRow
 from dermscore.quality import Cause, Quality, Source, Validity
-from gateway import records
+from gateway import local, records
 from gateway.contract import Contract
 from gateway.faces import Update
 from gateway.judgement import Held, Judged, Origin, Rule, is_worse, judge
@@ -39,6 +39,8 @@ from wire.v1.boundary_link_pb2 import Publication, SignedPublication
 
 NEVER_CROSSED: Final = Quality(Validity.INVALID, Source.CALCULATED, Cause.RESTART)
 REMEMBERED_BEATS: Final = 300
+
+CommandOf = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,14 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the door knows. `generation` changes when all that waits behind the door must not come through any more."""
+    """What the door knows.
+
+    `heard_mono_ms` is up to when the headend's word reaches: the sending of the newest heartbeat of ours that a genuine
+    publication echoed. `generation` changes when all that waits behind the door must not come through any more.
+    """
 
     points: Mapping[str, Held]
+    heard_mono_ms: int
     stream: Stream | None = None
     made_ms: Mapping[str, int] = field(default_factory=dict)  # the newest publication of each publisher, by its clock
     isolated: bool = False
@@ -107,7 +114,7 @@ class Admission:
 
 def begin(contract: Contract, now: Now) -> State:
     """A gateway that has just started: every published point is RESTART, and ages from now."""
-    return State({row.name: _unheard(row, now) for row in contract.published})
+    return State({row.name: _unheard(row, now) for row in contract.published}, now.mono_ms)
 
 
 def open_stream(state: State, nonce: bytes, now: Now) -> State:
@@ -135,9 +142,9 @@ def admit(
     state: State,
     now: Now,
     *,
-    outstanding: Container[str] = frozenset(),
+    command_of: CommandOf = lambda identifier: None,
 ) -> Admission:
-    """Let a publication in, or say why not. `outstanding` are the ids of the commands that we sent."""
+    """Let a publication in, or say why not. `command_of` gives the row's name of a command that we sent, by its id."""
     if state.isolated or state.stream is None:
         return Admission(state, refusal=Refusal("isolated", "the boundary is closed", ends_stream=True))
     try:
@@ -149,7 +156,7 @@ def admit(
         return Admission(state, refusal=refusal)
     state, alarms = _placed(publication, signed.key_id, state, state.stream)
     try:
-        admission = _opened(publication, signed.key_id, contract, state, now, outstanding)
+        admission = _opened(publication, signed.key_id, contract, state, now, command_of)
     except BadInput as bad:
         return Admission(state, refusal=Refusal("malformed", str(bad), ends_stream=True))
     return replace(admission, alarms=(*alarms, *admission.alarms))
@@ -228,7 +235,8 @@ def _placed(publication: Publication, publisher: str, state: State, stream: Stre
         points = {name: replace(held, taken=None) for name, held in points.items()}
     stream = replace(stream, seqs={**stream.seqs, publisher: publication.seq})
     made_ms = {**state.made_ms, publisher: publication.made_ms}
-    return replace(state, stream=stream, made_ms=made_ms, points=points), alarms
+    heard_mono_ms = max(state.heard_mono_ms, stream.sent[publication.heartbeat_echo])
+    return replace(state, stream=stream, made_ms=made_ms, points=points, heard_mono_ms=heard_mono_ms), alarms
 
 
 def _opened(
@@ -237,7 +245,7 @@ def _opened(
     contract: Contract,
     state: State,
     now: Now,
-    outstanding: Container[str],
+    command_of: CommandOf,
 ) -> Admission:
     """By what it carries. Raises BadInput where that cannot be read."""
     assert state.stream is not None
@@ -247,11 +255,13 @@ def _opened(
             return _points(publication, publisher, contract, state, now)
         case "outcome":
             outcome = boundary_outcome(publication.outcome)
-            if outcome.id not in outstanding:
+            name = command_of(outcome.id)
+            if name is None:
                 return Admission(state, refusal=Refusal("unknown-command", f"{outcome.id} is no command of ours"))
-            return Admission(
-                state, record=records.outcome(outcome, session, publisher, contract.digest), outcome=outcome
-            )
+            row = contract.command[name]
+            shows = local.as_told(contract, row, outcome.delivered_w, outcome.quality, outcome.time_ms)
+            record = records.outcome(outcome, shows, session, publisher, contract.digest)
+            return Admission(state, record=record, outcome=outcome)
         case "heartbeat":
             return Admission(state)
         case _:

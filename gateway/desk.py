@@ -11,25 +11,26 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, Final
 
 from daemon import logs
 from dermscore.intent import IntentState
 from dermscore.model import Now
+from dermscore.points import CommandRow
 from dermscore.quality import Quality
 from gateway import commands, local, records
 from gateway.commands import Commands, Conditions, Denied, Flight, Wish
 from gateway.contract import Contract
 from gateway.denials import Denial
-from gateway.faces import ControlRequest, FaceEvent, FaceEventKind, Status
+from gateway.faces import ControlRequest, FaceEvent, FaceEventKind, Status, Update
 from gateway.image import Image
+from gateway.local import UNHEARD_S, Hearing
 from gateway.outbox import WITHDRAWN, Found, Outbox, OutboxUnwritable, Row
 from gateway.recorder import Recorder
 from wire.boundary import BoundaryCommand, BoundaryOutcome
 
 DURABLE_WITHIN_S: Final = 0.5
-FEEDBACK_STALE_S: Final = 10
-"""How long the link may be down before what a command delivers is COMM_LOST. No row says it: a local point has none."""
 
 _DENIALS: Final = frozenset(
     {
@@ -68,16 +69,17 @@ class Desk:
         self._now = now
         self._image: Image | None = None
         self._commands = Commands()
-        self._linked_mono_ms = now().mono_ms  # when the link was last seen up
+        self._heard = Hearing(linked=False, silent=False)
 
     @property
     def outstanding(self) -> Commands:
         """Every command that is remembered."""
         return self._commands
 
-    def __contains__(self, identifier: object) -> bool:
-        """Whether a command is one of ours."""
-        return identifier in self._commands.flights
+    def command_of(self, identifier: str) -> str | None:
+        """The name of the row by which a command was asked for; None where it is none of ours."""
+        flight = self._commands.flights.get(identifier)
+        return None if flight is None else flight.command
 
     def begin(self, image: Image, found: Found) -> None:
         """Show how each command stood when the gateway last stopped, and tell what became of those left open."""
@@ -88,6 +90,7 @@ class Desk:
             self._recorder.note(records.ended(row.id, row.name, IntentState.FAILED.value, row_reason(found, row)))
             log.warning("a command of unknown fate is reported failed", id=row.id, command=row.name)
         self._commands = _resumed(found.kept, self._contract, self._now())
+        self._heard = local.hearing(self._conditions(), self._now())
         for name in self._contract.command:
             self._show(name)
 
@@ -120,16 +123,20 @@ class Desk:
         for flight in failed:
             self._recorder.note(records.ended(flight.id, flight.command, flight.state.value, flight.reason))
             self._changed(flight)
-        self._age()
+        self.listen()
 
-    def _age(self) -> None:
+    def listen(self) -> None:
+        """Show what time, or the link that came or went, makes of the commands. It waits for nothing."""
         conditions, now = self._conditions(), self._now()
-        if conditions.link_up:
-            self._linked_mono_ms = now.mono_ms
-        elif conditions.isolated or now.mono_ms - self._linked_mono_ms >= FEEDBACK_STALE_S * 1000:
-            self._commands, lost = commands.lose(self._commands)
-            for name in {flight.command for flight in lost}:
-                self._show(name)
+        before, self._heard = self._heard, local.hearing(conditions, now)
+        if conditions.isolated:
+            self._commands = commands.lose(self._commands, _long_ago(now))
+        elif not conditions.link_up:
+            self._commands = commands.lose(self._commands, conditions.heard_mono_ms)
+        every = self._commands.flights.values()
+        ageing = {each.command for each in every if each.lost_mono_ms is not None or each.until_mono_ms is not None}
+        for name in self._contract.command if self._heard != before else sorted(ageing):
+            self._show(name)
 
     def _decide(self, request: ControlRequest) -> Wish | Denied:
         return commands.decide(request, self._contract, self._commands, self._conditions(), self._now())
@@ -204,12 +211,24 @@ class Desk:
         log.info("command", id=flight.id, state=flight.state.value, reason=flight.reason)
 
     def _show(self, command: str) -> None:
+        """What crossed for it stands in its outcome's record; the rest is recorded once it is shown."""
         assert self._image is not None
         row = self._contract.command[command]
-        self._image.show_changed(local.command_points(self._contract, self._commands, row, self._now()))
+        points = local.command_points(self._contract, self._commands, row, self._heard, self._now())
+        crossed = _crossed(self._contract, row, self._commands)
+        ours = [update for update in self._image.show_changed(points) if update not in crossed]
+        if ours:
+            self._recorder.note(records.command_shown(ours, self._contract.digest))
 
     def _remember(self, written: Future[None]) -> None:
         written.add_done_callback(_log_failure)
+
+
+def _crossed(contract: Contract, row: CommandRow, known: Commands) -> list[Update]:
+    flight = known.standing(row.name)
+    if flight is None:
+        return []
+    return local.as_told(contract, row, flight.delivered_w, flight.quality, flight.measured_ms)
 
 
 def row_reason(found: Found, row: Row) -> str:
@@ -230,23 +249,30 @@ def _resumed(rows: Sequence[Row], contract: Contract, now: Now) -> Commands:
 
 def _flight(row: Row, contract: Contract, now: Now) -> Flight:
     """A row of the outbox, taken up again. What was not confirmed yet gets its time once more."""
-    overdue_mono_ms = now.mono_ms + round(contract.command[row.name].feedback_timeout_s * 1000)
-    state = IntentState(row.state)
-    return Flight(
+    command = contract.command[row.name]
+    accepted_mono_ms = now.mono_ms - max(0, now.utc_ms - row.accepted_ms)
+    flight = Flight(
         row.id,
         row.name,
         row.target_w,
         row.master,
         row.accepted_ms,
-        overdue_mono_ms,
-        state,
+        now.mono_ms + round(command.feedback_timeout_s * 1000),
+        IntentState(row.state),
         row.reason,
         row.delivered_w,
         bool(row.inferred),
         None if row.quality is None else Quality.from_bits(row.quality),
         row.measured_ms,
-        lost=row.delivered_w is not None,  # until it is told again: nobody knows what happened meanwhile
+        until_mono_ms=None if command.hold_s is None else accepted_mono_ms + command.hold_s * 1000,
     )
+    # Until it is told of again nobody knows what happened meanwhile, nor for how long.
+    return flight if flight.final else replace(flight, lost_mono_ms=_long_ago(now))
+
+
+def _long_ago(now: Now) -> int:
+    """A time from which nothing is news any more."""
+    return now.mono_ms - UNHEARD_S * 1000
 
 
 def _wait(future: Future[Any], until_s: float, what: str) -> None:

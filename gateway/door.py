@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,7 @@ from daemon import logs
 from dermscore.model import Now
 from gateway import crossing, records
 from gateway.contract import Contract
-from gateway.crossing import Admission, Candidate, Refusal
+from gateway.crossing import Admission, Candidate, CommandOf, Refusal
 from gateway.denials import Denial
 from gateway.faces import Update
 from gateway.image import Image
@@ -65,7 +65,7 @@ class Door:
         self._untold: list[BoundaryOutcome] = []  # recorded, and held back by isolation
         self._arrived = asyncio.Event()
         self._proved = False  # whether the stream that is open has brought a publication that was admitted
-        self.outstanding: Container[str] = frozenset()
+        self.command_of: CommandOf = lambda identifier: None
         self.told: Callable[[BoundaryOutcome], None] = lambda outcome: None
         """What to do with an outcome once it is recorded."""
         self.changed: Callable[[], None] = lambda: None
@@ -76,6 +76,11 @@ class Door:
     def link_up(self) -> bool:
         """Whether the headend is there, and is who it should be."""
         return self._proved
+
+    @property
+    def heard_mono_ms(self) -> int:
+        """Up to when the headend's word reaches, by our monotonic clock."""
+        return self._state.heard_mono_ms
 
     @property
     def isolated(self) -> bool:
@@ -111,7 +116,7 @@ class Door:
     def take(self, signed: SignedPublication, peer: str) -> Refusal | None:
         """A publication has arrived. What is shown at once is shown when this returns; the rest follows its record."""
         admission = crossing.admit(
-            signed, self._trusted, self._contract, self._state, self._now(), outstanding=self.outstanding
+            signed, self._trusted, self._contract, self._state, self._now(), command_of=self.command_of
         )
         self._state = admission.state
         self._show_worse(admission.at_once, _rule(admission))

@@ -31,9 +31,11 @@ class Image:
         for face, batch in batches.items():
             face.show(batch)
 
-    def show_changed(self, updates: Iterable[Update]) -> None:
-        """The same for those whose value or quality is another one than is shown."""
-        self.show([update for update in updates if self._differs(update)])
+    def show_changed(self, updates: Iterable[Update]) -> list[Update]:
+        """The same for those whose value or quality is another one than is shown; returns them."""
+        changed = [update for update in updates if self._differs(update)]
+        self.show(changed)
+        return changed
 
     def _differs(self, update: Update) -> bool:
         before = self._shown.get(update.point)

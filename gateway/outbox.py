@@ -74,7 +74,7 @@ _WHY: Final = {
     sqlite3.SQLITE_FULL: "its disk is full; make room on it",
     sqlite3.SQLITE_IOERR: "its disk is full or fails; make room on it, or look at the host's log",
     sqlite3.SQLITE_READONLY: "the user that runs the gateway may not write to it or its folder",
-    sqlite3.SQLITE_CANTOPEN: "it or its folder cannot be opened; is there room, and may the gateway's user write there?",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; is there room, and may the gateway's user write to its folder?",
     sqlite3.SQLITE_BUSY: "another process has it open for writing; stop that one",
 }
 _UNCONFIRMED = (IntentState.SUBMITTED.value, IntentState.SENT.value)

@@ -21,6 +21,7 @@ COMMAND = "command.in"
 WITHDRAWN = "command.withdrawn"
 DENIED = "denied"
 OUTCOME = "command.outcome"
+SHOWN = "command.shown"
 ENDED = "command.ended"
 GAP = "gap"
 LINK = "link"
@@ -118,20 +119,27 @@ def withdrawn(identifier: str, name: str, reason: str) -> Entry:
     return Entry(WITHDRAWN, decision="withdrawn", reason=reason, n=1, body=_named(identifier, name), dir="in")
 
 
-def outcome(told: BoundaryOutcome, session: str, publisher: str, contract: str) -> Entry:
-    """What the headend says became of a command."""
+def outcome(told: BoundaryOutcome, shows: Sequence[Update], session: str, publisher: str, contract: str) -> Entry:
+    """What the headend says became of a command. Columns `point raw quality time_ms` are what may be shown of it."""
     columns: dict[str, Sequence[str | int | float | None]] = {
         "id": [told.id],
         "state": [told.state.value],
         "delivered_w": [told.delivered_w],
         "shortfall_w": [told.shortfall_w],
-        "time_ms": [told.time_ms],
-        "quality": [None if told.quality is None else told.quality.bits],
+        "told_ms": [told.time_ms],
+        "told_quality": [None if told.quality is None else told.quality.bits],
+        **_columns(shows),
     }
     digests = {"contract": contract}
     return Entry(
         OUTCOME, session, publisher, "", "admitted", told.reason, 1, digests=digests, body=Body(columns), dir="out"
     )
+
+
+def command_shown(updates: Sequence[Update], contract: str) -> Entry:
+    """What the gateway itself showed of how commands stand; nobody waited for this record."""
+    body, digests = Body(_columns(updates)), {"contract": contract}
+    return Entry(SHOWN, decision="shown", n=len(updates), digests=digests, body=body, dir="out")
 
 
 def ended(identifier: str, name: str, state: str, reason: str) -> Entry:

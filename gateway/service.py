@@ -115,11 +115,11 @@ class Gateway:
         self._faces: dict[str, Face] = outstations.faces(parts.contract, self._desk, now, self._refresh)
         self._image = Image(parts.contract, self._faces)
         self._door = Door(parts.contract, parts.publishers, self._image, self._recorder, now)
-        self._door.outstanding, self._door.told = self._desk, self._desk.told
+        self._door.command_of, self._door.told = self._desk.command_of, self._desk.told
         self._link = Link(
             parts.home.config.headend, parts.home.tls, parts.contract, self._door, self._upward, random.Random()
         )
-        self._door.changed = self._recorder.changed = self._show_health
+        self._door.changed, self._recorder.changed = self._link_changed, self._show_health
         self._began = now()
         self._offset_ms = self._began.utc_ms - self._began.mono_ms
         self._beats_from_ms = self._ticked_ms = self._began.mono_ms
@@ -177,6 +177,10 @@ class Gateway:
         if self._now().mono_ms - self._ticked_ms > 2 * TICK_S * 1000:
             self._tick()
 
+    def _link_changed(self) -> None:
+        self._show_health()
+        self._desk.listen()
+
     def _show_health(self) -> None:
         now = self._now()
         beats = (now.mono_ms - self._beats_from_ms) // 1000
@@ -213,7 +217,8 @@ class Gateway:
             await asyncio.sleep(1)
 
     def _conditions(self) -> Conditions:
-        return Conditions(self._door.isolated, self._door.link_up, self._recorder.ok)
+        door = self._door
+        return Conditions(door.isolated, door.link_up, self._recorder.ok, door.heard_mono_ms)
 
     def _send(self, wish: BoundaryCommand) -> bool:
         return self._link.send(wish)

@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from dermscore.intent import TERMINAL, IntentState
 from dermscore.points import PointType
-from dermscore.quality import Quality, Source
+from dermscore.quality import Cause, Quality, Source, Validity
 from gateway import commands
 from gateway.commands import REMEMBERED, Commands, Conditions, Denied, Wish, accept, decide, follow, overdue
 from gateway.contract import Contract
 from gateway.faces import ControlRequest, Status
-from tests.gateway.stage import PATH, Clock, contract
+from tests.gateway.stage import M0, PATH, Clock, contract
 from tests.gateway.stage import commands as rows
 from wire.boundary import BoundaryCommand, BoundaryOutcome
 
 CONTRACT = contract()
-WELL = Conditions(isolated=False, link_up=True, audit_ok=True)
+WELL = Conditions(isolated=False, link_up=True, audit_ok=True, heard_mono_ms=M0)
 TARGET = ControlRequest("main", PointType.AO, 0, 250.0, None, 1, "direct", "ems", "main/1", "127.0.0.1:5000")
 RELEASE = replace(TARGET, type=PointType.BO, value=None, code="LATCH_ON")
 
@@ -179,19 +179,52 @@ def test_a_command_follows_its_reports_and_never_back() -> None:
     assert (flight.over, flight.delivered_w) == (True, 5.0)  # what is not told again still stands
 
 
-def test_what_is_delivered_keeps_its_quality_and_time_and_is_lost_with_the_link() -> None:
+GOOD = Quality(source=Source.CALCULATED)
+
+
+def test_what_is_delivered_keeps_its_quality_and_time_until_the_link_is_lost() -> None:
     known = flown(TARGET)
-    assert commands.lose(known) == (known, ())  # nothing is known to be delivered yet
-    good = Quality(source=Source.CALCULATED)
-    known, _ = follow(known, told("cmd-0", IntentState.ACTIVE, delivered_w=5.0, quality=good, time_ms=7))
+    known, _ = follow(known, told("cmd-0", IntentState.ACTIVE, delivered_w=5.0, quality=GOOD, time_ms=7))
     known, flight = follow(known, told("cmd-0", IntentState.FOLLOWING, time_ms=9))
     assert flight is not None
-    assert (flight.delivered_w, flight.quality, flight.measured_ms, flight.lost) == (5.0, good, 7, False)
-    known, (lost,) = commands.lose(known)
-    assert lost == known.flights["cmd-0"] == replace(flight, lost=True)
-    assert commands.lose(known) == (known, ())
-    known, again = follow(known, told("cmd-0", IntentState.FOLLOWING, delivered_w=5.0, quality=good, time_ms=7))
+    assert (flight.delivered_w, flight.quality, flight.measured_ms, flight.lost_mono_ms) == (5.0, GOOD, 7, None)
+    known = commands.lose(known, M0)
+    assert known.flights["cmd-0"] == replace(flight, lost_mono_ms=M0)
+    assert commands.lose(known, M0 + 1) == known  # it went when it went
+    assert (
+        commands.lose(known, M0 - 1).flights["cmd-0"].lost_mono_ms == M0 - 1
+    )  # unless it is not to be believed at all
+    known, again = follow(known, told("cmd-0", IntentState.FOLLOWING, delivered_w=5.0, quality=GOOD, time_ms=7))
     assert again == flight
+
+
+@pytest.mark.parametrize("quality", [GOOD, None])
+def test_who_tells_again_without_what_is_delivered_vouches_for_none_of_it(quality: Quality | None) -> None:
+    known = flown(TARGET)
+    known, _ = follow(known, told("cmd-0", IntentState.ACTIVE, delivered_w=5.0, quality=quality))
+    known = commands.lose(known, M0)
+    known, flight = follow(known, told("cmd-0", IntentState.FOLLOWING))
+    assert flight is not None
+    assert (flight.lost_mono_ms, flight.quality) == (None, Quality(Validity.HELD, Source.CALCULATED, Cause.COMM_LOST))
+
+
+def test_what_is_over_for_good_is_not_lost_with_the_link_and_what_was_only_given_up_is() -> None:
+    over, _ = follow(flown(TARGET), told("cmd-0", IntentState.COMPLETE))
+    assert commands.lose(over, M0) == over
+    guessed = commands.lose(given_up(400.0), M0)
+    assert guessed.flights["cmd-0"].lost_mono_ms == M0
+
+
+def test_a_target_is_in_effect_until_it_is_over_or_its_hold_has_run_out() -> None:
+    clock, of = Clock(), with_rows(hold=60)
+    flight = flown(TARGET, of=of).flights["cmd-0"]
+    assert flight.in_effect(clock.now)
+    assert not replace(flight, state=IntentState.SUPERSEDED).in_effect(clock.now)
+    clock.advance(59.999)
+    assert flight.in_effect(clock.now)
+    clock.advance(0.001)
+    assert not flight.in_effect(clock.now)
+    assert flown(TARGET).flights["cmd-0"].in_effect(clock.now)  # until it is changed
 
 
 def test_the_outcome_of_another_is_nobodys() -> None:

@@ -19,6 +19,7 @@ from gateway.faces import Update
 from tests.gateway.stage import (
     ABSORBED,
     CALCULATED,
+    M0,
     NONCE,
     POWER,
     PUBLISHED,
@@ -580,7 +581,7 @@ def test_a_heartbeat_counts_and_shows_nothing() -> None:
 def test_an_outcome_of_our_command_waits_for_its_record_like_a_value() -> None:
     bench = Bench()
     told = BoundaryOutcome("cmd-1", IntentState.FOLLOWING, "", 5000.0, 0.0, T0, CALCULATED)
-    admission = bench.admit(bench.headend.outcome(told), outstanding={"cmd-1"})
+    admission = bench.admit(bench.headend.outcome(told), command_of={"cmd-1": "target"}.get)
     assert admission.outcome == told
     assert admission.record is not None
     assert admission.record.body is not None
@@ -590,6 +591,35 @@ def test_an_outcome_of_our_command_waits_for_its_record_like_a_value() -> None:
 
 
 # Streams and isolation.
+
+
+def test_the_record_of_an_outcome_holds_what_is_shown_of_it() -> None:
+    bench = Bench()
+    told = BoundaryOutcome("cmd-1", IntentState.FOLLOWING, "", 249_600.0, 0.0, T0 - 3, CALCULATED)
+    for outcome, shown in ((told, ["feedback"]), (replace(told, delivered_w=None, quality=None), [])):
+        admission = bench.admit(bench.headend.outcome(outcome), command_of={"cmd-1": "target"}.get)
+        assert admission.record is not None
+        assert admission.record.body is not None
+        columns = admission.record.body.columns
+        assert columns["point"] == shown
+        assert columns["told_ms"] == [T0 - 3]
+        if shown:
+            assert [columns[name] for name in ("raw", "quality", "time_ms")] == [[250], [CALCULATED.bits], [T0 - 3]]
+
+
+def test_the_headends_word_reaches_up_to_the_heartbeat_that_it_echoes() -> None:
+    bench = Bench()
+    assert bench.state.heard_mono_ms == M0
+    bench.wait(5.0)
+    assert bench.state.heard_mono_ms == M0
+    bench.admit(bench.headend.beat())
+    assert bench.state.heard_mono_ms == M0 + 5000
+    bench.wait(5.0, heard=False)
+    bench.admit(bench.headend.beat())
+    bench.admit(replace(bench.headend, publisher=STRANGER).beat())
+    bench.headend.echo = 0
+    bench.admit(bench.headend.beat())
+    assert bench.state.heard_mono_ms == M0 + 5000  # nobody has heard us since, and it never goes back
 
 
 def test_without_a_stream_nothing_is_admitted() -> None:

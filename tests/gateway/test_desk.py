@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from audit.record import Entry
 from dermscore.intent import IntentState
 from dermscore.model import Now
 from dermscore.points import COMMAND_STATE_CODES, PointType
 from dermscore.quality import Cause, Validity
+from gateway import records
 from gateway.commands import Conditions
 from gateway.contract import Contract
-from gateway.desk import DURABLE_WITHIN_S, FEEDBACK_STALE_S, Desk
+from gateway.desk import DURABLE_WITHIN_S, Desk
 from gateway.faces import ControlRequest, FaceEvent, FaceEventKind, Status, Update
 from gateway.image import Image
+from gateway.local import UNHEARD_S, as_told
 from gateway.outbox import Outbox, OutboxUnwritable, Row, read
 from gateway.recorder import Recorder
 from tests.gateway.lying_trail import LyingTrail
 from tests.gateway.screen import Screen
 from tests.gateway.stage import CALCULATED, Clock, contract, files
+from tests.gateway.stage import commands as rows
 from tests.gateway.stand_in import eventually
 from wire.boundary import BoundaryCommand, BoundaryOutcome
 
@@ -39,6 +42,8 @@ class Bench:
     trail: LyingTrail = field(default_factory=LyingTrail)
     clock: Clock = field(default_factory=Clock)
     link_up: bool = True
+    talking: bool = True
+    heard_mono_ms: int = 0
     isolated: bool = False
     stream: bool = True
     sent: list[BoundaryCommand] = field(default_factory=list)
@@ -47,15 +52,18 @@ class Bench:
         self.recorder = Recorder(self.trail.submit, self.trail.health, self.clock)
         self.desk = Desk(CONTRACT, self.outbox, self.recorder, self.conditions, self.send, self.clock)
         self.image = Image(CONTRACT, {"main": Screen()})
+        self.heard_mono_ms = self.clock.now.mono_ms
         self.desk.begin(self.image, self.outbox.recover(self.clock.now.utc_ms).result())
 
     def conditions(self) -> Conditions:
-        return Conditions(self.isolated, self.link_up, self.recorder.ok)
+        if self.link_up and self.talking:
+            self.heard_mono_ms = self.clock.now.mono_ms
+        return Conditions(self.isolated, self.link_up, self.recorder.ok, self.heard_mono_ms)
 
     def send(self, wish: BoundaryCommand) -> bool:
         # whatever the stream sees is durable already
         assert read(self.path)[0].state == "submitted"
-        assert self.trail.kinds()[-1] == "command.in"
+        assert self.trail.kinds()[-2:] == ["command.in", "command.shown"]
         if self.stream:
             self.sent.append(wish)
         return self.stream
@@ -64,13 +72,17 @@ class Bench:
         (status,) = self.desk.operate([request])
         return status
 
+    def kinds(self) -> list[str]:
+        """What the trail holds beside what was shown of the commands."""
+        return [kind for kind in self.trail.kinds() if kind != "command.shown"]
+
     def state(self, name: str = "target state") -> str:
         code = self.image.shown[name].raw
         return next(word for word, number in COMMAND_STATE_CODES.items() if number == code)
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     Outbox.init(tmp_path / "outbox.db")
     outbox = Outbox.open(tmp_path / "outbox.db")
     yield Bench(tmp_path / "outbox.db", outbox)
@@ -86,12 +98,12 @@ async def test_success_means_row_record_and_sent_under_one_id(bench: Bench) -> N
     assert (entry.session, entry.peer, entry.dir) == ("main/1", "127.0.0.1:5000", "in")
     assert bench.state() == "submitted"
     assert bench.image.shown["target"].raw == 250
-    assert sent.id in bench.desk
+    assert (bench.desk.command_of(sent.id), bench.desk.command_of("another")) == ("target", None)
 
 
 async def test_a_select_executes_nothing(bench: Bench) -> None:
     assert bench.desk.select([replace(TARGET, how="select")]) == [Status.SUCCESS]
-    assert (bench.sent, bench.trail.entries, read(bench.path)) == ([], [], [])
+    assert (bench.sent, bench.kinds(), read(bench.path)) == ([], [], [])
 
 
 async def test_each_of_several_is_answered_for_itself(bench: Bench) -> None:
@@ -154,7 +166,7 @@ async def test_a_stream_that_goes_away_at_the_last_moment_is_told_truthfully(ben
     bench.stream = False
     assert bench.operate() is Status.DOWNSTREAM_FAIL
     assert bench.state() == "failed"
-    assert bench.trail.kinds()[-1] == "command.ended"
+    assert bench.kinds()[-1] == "command.ended"
     bench.stream = True
     assert bench.operate() is Status.SUCCESS
 
@@ -169,22 +181,54 @@ async def test_outcomes_move_the_status_points(bench: Bench) -> None:
     assert bench.state() == "following"
 
 
-async def test_feedback_is_lost_some_time_after_the_link_and_good_when_it_is_told_again(bench: Bench) -> None:
-    bench.operate()
-    told = BoundaryOutcome(bench.sent[0].id, IntentState.FOLLOWING, "", 250_000.0, None, 1, CALCULATED)
+LOST = CALCULATED.because(Cause.COMM_LOST, Validity.HELD)
+
+
+def following(bench: Bench) -> BoundaryOutcome:
+    """SCADA's target is followed, and that was told at UTC 1."""
+    assert bench.operate() is Status.SUCCESS
+    told = BoundaryOutcome(bench.sent[-1].id, IntentState.FOLLOWING, "", 250_000.0, None, 1, CALCULATED)
     bench.desk.told(told)
-    bench.clock.advance(3600)
+    return told
+
+
+async def test_no_news_is_fine_while_publications_come(bench: Bench) -> None:
+    following(bench)
+    before = dict(bench.image.shown)
+    for _ in range(100):
+        bench.clock.advance(36)
+        bench.desk.tick()
+    assert bench.image.shown == before
+    assert before["feedback"] == Update("feedback", 250, CALCULATED, 1)
+
+
+async def test_what_is_delivered_ages_while_the_link_is_up_and_nothing_comes(bench: Bench) -> None:
+    following(bench)
+    bench.talking = False
+    bench.clock.advance(UNHEARD_S - 0.001)
+    bench.desk.tick()
+    assert bench.image.shown["feedback"].quality == CALCULATED
+    bench.clock.advance(0.001)
+    bench.desk.tick()
+    for name in ("feedback", "target", "target state"):
+        quality = bench.image.shown[name].quality
+        assert (quality.validity, quality.causes) == (Validity.HELD, Cause.COMM_LOST)
+    bench.talking = True  # the same stream: nothing on it was lost
     bench.desk.tick()
     assert bench.image.shown["feedback"] == Update("feedback", 250, CALCULATED, 1)
+    assert bench.image.shown["target"].quality.good
+
+
+async def test_feedback_is_lost_some_time_after_the_link_and_good_when_it_is_told_again(bench: Bench) -> None:
+    told = following(bench)
     bench.link_up = False
-    bench.clock.advance(FEEDBACK_STALE_S - 1)
+    bench.clock.advance(UNHEARD_S - 1)
     bench.desk.tick()
     assert bench.image.shown["feedback"].quality == CALCULATED
     bench.clock.advance(1)
     bench.desk.tick()
     lost = bench.image.shown["feedback"]
-    assert (lost.raw, lost.quality.causes, lost.quality.validity) == (250, Cause.COMM_LOST, Validity.HELD)
-    assert lost.time_ms == bench.clock.now.utc_ms
+    assert (lost.raw, lost.quality, lost.time_ms) == (250, LOST, bench.clock.now.utc_ms)
     bench.link_up = True
     bench.desk.tick()
     assert bench.image.shown["feedback"] == lost  # a link alone does not vouch for what was measured before
@@ -192,15 +236,84 @@ async def test_feedback_is_lost_some_time_after_the_link_and_good_when_it_is_tol
     assert bench.image.shown["feedback"].quality == CALCULATED
 
 
+async def test_how_a_command_stands_is_held_as_soon_as_the_link_is_down_and_until_it_is_told_again(
+    bench: Bench,
+) -> None:
+    told = following(bench)
+    bench.link_up = False
+    bench.desk.listen()
+    names = ("target", "target state")
+    assert [(bench.image.shown[name].raw, bench.image.shown[name].quality.causes) for name in names] == [
+        (250, Cause.COMM_LOST),
+        (COMMAND_STATE_CODES["following"], Cause.COMM_LOST),
+    ]
+    assert bench.image.shown["release state"].quality == LOST  # none was asked for, as far as anybody knows
+    bench.link_up = True
+    bench.desk.listen()
+    assert bench.image.shown["release state"].quality == CALCULATED
+    assert [bench.image.shown[name].quality.causes for name in names] == [Cause.COMM_LOST] * 2
+    bench.desk.told(told)
+    assert all(bench.image.shown[name].quality.good for name in names)
+
+
+async def test_a_hold_that_runs_out_while_nobody_tells_of_it_is_not_in_effect(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, release = rows()
+    held = contract(command_rows=[{**target, "hold": 60}, release])
+    monkeypatch.setattr(f"{__name__}.CONTRACT", held)
+    bench = Bench(bench.path, bench.outbox)
+    following(bench)
+    bench.clock.advance(59)
+    again = Bench(bench.path, bench.outbox, clock=bench.clock)  # through a restart too
+    assert again.image.shown["target"].quality.causes == Cause.COMM_LOST
+    bench.clock.advance(1)
+    again.desk.tick()
+    bench.desk.tick()
+    assert bench.image.shown["target"].quality.causes == Cause.NOT_IN_EFFECT
+    assert again.image.shown["target"].quality.causes == Cause.NOT_IN_EFFECT | Cause.COMM_LOST
+    assert {each.image.shown["target"].quality.validity for each in (bench, again)} == {Validity.HELD}
+
+
 async def test_feedback_is_lost_at_once_where_the_boundary_is_closed_and_after_a_restart(bench: Bench) -> None:
-    bench.operate()
-    bench.desk.told(BoundaryOutcome(bench.sent[0].id, IntentState.FOLLOWING, "", 250_000.0, None, 1, CALCULATED))
+    told = following(bench)
     await eventually(lambda: read(bench.path)[0].quality == CALCULATED.bits)
     again = Bench(bench.path, bench.outbox)
-    assert again.image.shown["feedback"].quality.causes == Cause.COMM_LOST
+    assert again.image.shown["feedback"].quality == LOST
     bench.isolated, bench.link_up = True, False
+    bench.desk.listen()
+    assert bench.image.shown["feedback"].quality == LOST
+    bench.isolated = False
     bench.desk.tick()
-    assert bench.image.shown["feedback"].quality.causes == Cause.COMM_LOST
+    bench.link_up = True
+    bench.desk.tick()
+    assert bench.image.shown["feedback"].quality == LOST
+    bench.desk.told(told)
+    assert bench.image.shown["feedback"].quality == CALCULATED
+
+
+async def test_all_that_is_shown_of_commands_stands_in_the_trail(bench: Bench) -> None:
+    """By point, raw, quality and time: what crossed in its outcome's record, before; all else after it was shown."""
+    told = following(bench)
+    row = CONTRACT.command["target"]
+    crossed = records.outcome(told, as_told(CONTRACT, row, 250_000.0, CALCULATED, 1), "", "", "")
+    bench.desk.told(BoundaryOutcome(told.id, IntentState.COMPLETE, "", None, None, 2))
+    bench.link_up = False
+    bench.clock.advance(60)
+    bench.desk.tick()
+    screen = bench.image._face_of["target"]
+    assert isinstance(screen, Screen)
+    shown = [(each.point, each.raw, each.quality.bits, each.time_ms) for batch in screen.batches for each in batch]
+    entries = bench.trail.of("command.shown")
+    recorded = [row for entry in entries for row in _rows(entry)]
+    assert sorted(shown) == sorted([*recorded, *_rows(crossed)])
+    assert [entry.n for entry in entries] == [len(_rows(entry)) for entry in entries]
+
+
+def _rows(entry: Entry) -> list[tuple[str, int, int, int]]:
+    assert entry.body is not None
+    columns = entry.body.columns
+    return list(zip(*(columns[name] for name in ("point", "raw", "quality", "time_ms")), strict=True))  # type: ignore[arg-type]
 
 
 async def test_what_nobody_confirms_fails_after_its_time(bench: Bench) -> None:
@@ -218,8 +331,8 @@ async def test_after_a_crash_unknown_fates_are_told_and_nothing_is_sent_again(be
     again = Bench(bench.path, bench.outbox)
     assert again.sent == []
     assert again.state() == "failed"
-    assert [entry.kind for entry in again.trail.entries] == ["command.withdrawn", "command.ended"]
-    assert bench.sent[0].id in again.desk
+    assert again.kinds() == ["command.withdrawn", "command.ended"]
+    assert again.desk.command_of(bench.sent[0].id) == "target"
     assert again.operate() is Status.SUCCESS
 
 
@@ -253,7 +366,7 @@ async def test_a_restart_forgets_no_living_command(bench: Bench) -> None:
     bench.desk.told(BoundaryOutcome(bench.sent[0].id, IntentState.FOLLOWING, "", 250e3, 0.0, 1))
     bench.operate(replace(TARGET, value=300.0))
     again = Bench(bench.path, bench.outbox)
-    assert all(sent.id in again.desk for sent in bench.sent)
+    assert [again.desk.command_of(sent.id) for sent in bench.sent] == ["target"] * 2
     again.desk.told(BoundaryOutcome(bench.sent[0].id, IntentState.SUPERSEDED, "", None, None, 2))
     assert again.desk.outstanding.flights[bench.sent[0].id].state is IntentState.SUPERSEDED
     assert again.state() == "failed"  # the newest one is what the point shows
@@ -292,7 +405,7 @@ async def test_what_faces_notice_goes_to_the_trail_and_strangers_are_counted(ben
     bench.desk.note(event)
     for port in range(100):
         bench.desk.note(replace(event, kind=FaceEventKind.STRANGER_REFUSED, peer=f"203.0.113.9:{port}"))
-    assert [(entry.kind, entry.reason) for entry in bench.trail.entries] == [
+    assert [(entry.kind, entry.reason) for entry in bench.trail.entries if entry.kind != "command.shown"] == [
         ("face", "time written (-250)"),
         ("denied", "time written"),
     ]

@@ -38,7 +38,7 @@ class Bench:
         self.image = Image(CONTRACT, {"main": self.screen})
         self.door = Door(CONTRACT, TRUSTED, self.image, self.recorder, self.clock)
         self.door.told = self.told.append
-        self.door.outstanding = {"cmd-0"}
+        self.door.command_of = {"cmd-0": "target"}.get
         self.door.opened(NONCE)
 
     @asynccontextmanager
