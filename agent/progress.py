@@ -17,27 +17,44 @@ TOLERANCE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One intent that this edge took, and the furthest state that it was seen to reach."""
+    """One intent that this edge took, and the furthest state that it was seen to reach.
+
+    `read_back_ms` is the time of the measurement that showed it active first; None before, and of one taken up again.
+    """
 
     intent: Intent
     reached: IntentState = IntentState.RECEIVED
+    read_back_ms: int | None = None
 
     @property
     def over(self) -> bool:
         return self.reached in TERMINAL
 
     def observe(self, asset: Asset, measurement: Measurement, *, ended: bool) -> Progress:
-        """After a look at the device; `ended` when the guard no longer holds the intent."""
+        """After a look at the device; `ended` when the guard no longer holds the intent.
+
+        The look that shows the setpoint first cannot show its effect too: a power near it by then was near it before,
+        as after any step smaller than the tolerance. So following takes a later measurement.
+        """
         asked = _asked(asset, self.intent)
-        reached = judge(
+        shown = judge(
             asked,
             measurement.setpoint_w,
             compared_w(asset, asked, measurement.power_w),
             tolerance_w(asset),
             reached=self.reached,
-            ended=ended,
         )
-        return replace(self, reached=reached)
+        seen = self._active(measurement) if self._too_soon(shown, measurement) else replace(self, reached=shown)
+        return seen.end() if ended else seen
+
+    def _too_soon(self, shown: IntentState, measurement: Measurement) -> bool:
+        """Whether this look is the first that shows the setpoint, or that one again."""
+        if self.reached is IntentState.RECEIVED:
+            return shown in (IntentState.ACTIVE, IntentState.FOLLOWING)
+        return self.reached is IntentState.ACTIVE and measurement.time_ms == self.read_back_ms
+
+    def _active(self, measurement: Measurement) -> Progress:
+        return replace(self, reached=IntentState.ACTIVE, read_back_ms=measurement.time_ms)
 
     def end(self) -> Progress:
         """Its time is over, and the device cannot be looked at: complete if it was seen to follow, else expired."""

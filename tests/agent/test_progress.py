@@ -24,17 +24,38 @@ def shown(power_w: float, setpoint_w: float | None) -> Measurement:
     return Measurement("b1", 0, power_w, 50e6, 0.0, 0.0, setpoint_w, GOOD)
 
 
+def seen(progress: Progress, asset: Asset, *looks: Measurement) -> Progress:
+    """After these looks at the device, one a second."""
+    for second, look in enumerate(looks):
+        progress = progress.observe(asset, replace(look, time_ms=1000 * second), ended=False)
+    return progress
+
+
 def reach(asset: Asset, setpoint_w: float | None, *looks: Measurement, ended: bool = False) -> IntentState:
-    progress = Progress(intent(setpoint_w))
-    for look in looks:
-        progress = progress.observe(asset, look, ended=False)
-    return progress.observe(asset, looks[-1], ended=True).reached if ended else progress.reached
+    progress = seen(Progress(intent(setpoint_w)), asset, *looks)
+    last = replace(looks[-1], time_ms=60_000)
+    return progress.observe(asset, last, ended=True).reached if ended else progress.reached
 
 
 def test_nothing_is_applied_before_the_device_says_so() -> None:
     assert reach(BATTERY, 10e6, shown(0.0, None)) is IntentState.RECEIVED
     assert reach(BATTERY, 10e6, shown(0.0, 10e6)) is IntentState.ACTIVE
-    assert reach(BATTERY, 10e6, shown(10e6, 10e6)) is IntentState.FOLLOWING
+    assert reach(BATTERY, 10e6, shown(0.0, 10e6), shown(10e6, 10e6)) is IntentState.FOLLOWING
+
+
+def test_following_needs_a_measurement_after_the_one_that_showed_the_setpoint() -> None:
+    """A step smaller than the tolerance: the power from before it says nothing of it."""
+    before = Progress(intent(10.2e6)).observe(BATTERY, shown(10e6, 10e6), ended=False)
+    assert before.reached is IntentState.ACTIVE
+    assert before.observe(BATTERY, shown(10e6, 10.2e6), ended=False).reached is IntentState.ACTIVE, "the same one again"
+    assert before.observe(BATTERY, shown(10e6, 10e6), ended=True).reached is IntentState.EXPIRED
+    later = replace(shown(10.2e6, 10.2e6), time_ms=250)
+    assert before.observe(BATTERY, later, ended=False).reached is IntentState.FOLLOWING
+
+
+def test_an_intent_taken_up_again_was_read_back_before() -> None:
+    again = Progress(intent(10e6), IntentState.ACTIVE)
+    assert again.observe(BATTERY, shown(10e6, 10e6), ended=False).reached is IntentState.FOLLOWING
 
 
 def test_power_that_happens_to_be_right_is_not_following() -> None:
@@ -42,7 +63,7 @@ def test_power_that_happens_to_be_right_is_not_following() -> None:
 
 
 def test_following_is_not_unsaid_and_ends_complete() -> None:
-    looks = shown(10e6, 10e6), shown(9e6, 10e6)
+    looks = shown(10e6, 10e6), shown(10e6, 10e6), shown(9e6, 10e6)
     assert reach(BATTERY, 10e6, *looks) is IntentState.FOLLOWING
     assert reach(BATTERY, 10e6, *looks, ended=True) is IntentState.COMPLETE
 
@@ -63,7 +84,8 @@ def test_what_never_followed_expires() -> None:
 def test_ceilings_and_limits_are_followed_from_inside(
     asset: Asset, setpoint_w: float, power_w: float, state: IntentState
 ) -> None:
-    assert reach(asset, setpoint_w, shown(power_w, setpoint_w)) is state
+    look = shown(power_w, setpoint_w)
+    assert reach(asset, setpoint_w, look, look) is state
 
 
 def test_a_superseded_intent_stays_so() -> None:
