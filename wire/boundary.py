@@ -76,7 +76,7 @@ class Reading:
     """One published aggregate. `value` is in the SI unit of its quantity, None where there is none to tell.
 
     `time_ms` is when it was calculated (UTC). `configured` and `reporting` count assets; `coverage_pct` is 0..100;
-    `oldest_age_ms` is the age of its oldest part, None where nothing reported.
+    `oldest_age_ms` is how long ago its least lately heard member was heard, None where none ever was.
     """
 
     series: Series
