@@ -29,7 +29,9 @@ class Aggregate:
     that was never heard, or not lately, is configured all the same. The integer sums are in millionths (µW, µWh), the
     properties in W and Wh. `soc_uwh` and `capacity_uwh` are of reporting members that store energy and said how much,
     `stores_uwh` is the capacity of all reporting members that store energy, whether they said or not.
-    `oldest_ms` is the source time (UTC) of the oldest measurement in the sums; `validity` the worst in them.
+    `oldest_ms` is the source time (UTC) of the oldest last measurement of all members that were ever heard, those that
+    report no more among them: whoever falls silent leaves the sums, and the age goes on growing. `validity` is the
+    worst in the sums.
     """
 
     configured: int = 0
@@ -88,8 +90,16 @@ class Aggregate:
             return 100 * self.reporting_rated_uw / self.rated_uw
         return 100 * self.reporting / self.configured if self.configured else None
 
+    @property
+    def heard(self) -> bool:
+        """Whether any member was ever heard."""
+        return self.oldest_ms is not None
+
     def oldest_age_ms(self, now: Now) -> int | None:
-        """The age of the oldest measurement in the sums, ms; never negative; None where no member reports."""
+        """How long ago the member that was heard least lately was heard, ms; never negative; None where none ever was.
+
+        A member that was never heard has no age; that it is missing is in `coverage_pct`.
+        """
         return None if self.oldest_ms is None else max(0, now.utc_ms - self.oldest_ms)
 
     def value(self, quantity: Quantity, now: Now) -> float | None:
@@ -113,12 +123,13 @@ class Aggregate:
         return Quality(self.validity, Source.CALCULATED, self.causes)
 
     def quality_of(self, quantity: Quantity) -> Quality:
-        """The quality of one quantity: that of the sums, but how many members report is known even when none does.
+        """The quality of one quantity: that of the sums, but how many members report is known even when none does, and
+        how long ago the last was heard.
 
         A state of charge that some of the reporting stores did not say theirs for is QUESTIONABLE, by LOW_COVERAGE: the
         coverage that the contract checks counts those as members that report.
         """
-        if quantity in _ABOUT_MEMBERS and self.configured:
+        if (quantity in _ABOUT_MEMBERS and self.configured) or (quantity is Quantity.OLDEST_AGE and self.heard):
             return Quality(Validity.GOOD, Source.CALCULATED, self.causes & Cause.TEST)
         if quantity is Quantity.SOC and self.soc_pct is None:
             return self.quality.because(Cause.NONE, at_best=Validity.INVALID)
@@ -159,9 +170,11 @@ def of(asset: Asset, measurement: Measurement | None, now: Now, fresh_within_ms:
         ValueError, OverflowError: the measurement holds a NaN or an infinity, which every edge refuses.
     """
     rated = _micro(rated_w(asset))
-    if measurement is None or not reports(measurement, now, fresh_within_ms):
-        causes = measurement.quality.causes & Cause.TEST if measurement else Cause.NONE
-        return Aggregate(configured=1, rated_uw=rated, causes=causes)
+    if measurement is None:
+        return Aggregate(configured=1, rated_uw=rated)
+    if not reports(measurement, now, fresh_within_ms):
+        causes = measurement.quality.causes & Cause.TEST
+        return Aggregate(configured=1, rated_uw=rated, oldest_ms=measurement.time_ms, causes=causes)
     capacity = _micro(asset.capacity_wh)
     said = capacity > 0 and measurement.soc_wh is not None
     return Aggregate(

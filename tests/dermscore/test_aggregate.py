@@ -96,7 +96,7 @@ def test_one_asset_that_reports() -> None:
 def test_a_member_that_does_not_report_is_configured_all_the_same(measurement: Measurement | None) -> None:
     group = of(BATTERY, measurement, NOW)
     assert (group.configured, group.reporting, group.coverage_pct) == (1, 0, 0.0)
-    for quantity in (Quantity.POWER, Quantity.SOC, Quantity.AVAILABLE_UP, Quantity.AVAILABLE_DOWN, Quantity.OLDEST_AGE):
+    for quantity in (Quantity.POWER, Quantity.SOC, Quantity.AVAILABLE_UP, Quantity.AVAILABLE_DOWN):
         assert group.value(quantity, NOW) is None
     assert group.quality == Quality(Validity.INVALID, Source.CALCULATED, Cause.COMM_LOST)
 
@@ -167,6 +167,23 @@ def test_an_age_is_never_negative_and_of_the_oldest() -> None:
     assert Aggregate().oldest_age_ms(NOW) is None
 
 
+def test_who_falls_silent_leaves_the_sums_and_not_the_oldest_age() -> None:
+    reporting, silent = of(BATTERY, READING, NOW), of(BATTERY, replace(READING, time_ms=NOW.utc_ms - 60_000), NOW)
+    group = total([reporting, silent, of(SOLAR, None, NOW)])
+    assert (group.power_w, group.reporting) == (10e6, 1)
+    assert group.value(Quantity.OLDEST_AGE, NOW) == 60.0
+    assert silent.value(Quantity.OLDEST_AGE, NOW) == 60.0
+    known = Quality(Validity.GOOD, Source.CALCULATED)
+    assert silent.quality_of(Quantity.OLDEST_AGE) == known, "its age is known even where no member reports"
+    assert group.quality_of(Quantity.OLDEST_AGE) == known
+
+
+def test_where_nobody_was_ever_heard_there_is_no_age() -> None:
+    never = of(BATTERY, None, NOW)
+    assert never.value(Quantity.OLDEST_AGE, NOW) is None
+    assert never.quality_of(Quantity.OLDEST_AGE).validity is Validity.INVALID
+
+
 def test_quality_is_the_worst_that_entered_the_sums() -> None:
     held = of(BATTERY, replace(READING, quality=Quality(Validity.HELD, causes=Cause.LOCAL_FORCED)), NOW)
     test = of(BATTERY, replace(READING, quality=Quality(causes=Cause.TEST)), NOW)
@@ -182,7 +199,7 @@ def test_how_many_report_is_known_even_when_none_does() -> None:
         assert lost.quality_of(quantity) == Quality(Validity.GOOD, Source.CALCULATED, Cause.TEST)
         assert lost.value(quantity, NOW) == 0.0
         assert Aggregate().quality_of(quantity) == Quality(Validity.INVALID, Source.CALCULATED)
-    assert lost.quality_of(Quantity.OLDEST_AGE).validity is Validity.INVALID
+    assert lost.quality_of(Quantity.OLDEST_AGE) == Quality(Validity.GOOD, Source.CALCULATED, Cause.TEST)
 
 
 @pytest.mark.parametrize("power", [math.nan, math.inf])
