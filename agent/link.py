@@ -147,7 +147,7 @@ class Link:
         return AgentMessage(heartbeat=Heartbeat(number=number, sent_ms=self._clock().utc_ms))
 
     def _seal(self, message: AgentMessage) -> AgentMessage:
-        """Telemetry gets its number and time when it is written: what a newer one replaced in its slot leaves no gap."""
+        """Telemetry gets its number and its time as it is written: what a newer one replaced leaves no gap."""
         if message.WhichOneof("body") == "telemetry":
             self._seq += 1
             message.telemetry.seq = self._seq
