@@ -125,6 +125,27 @@ def rejoin(folder: Path) -> None:
     click.echo(f"{folder}: the boundary is open; points come back as they cross")
 
 
+@gateway.command()
+@click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.option("--master", required=True, help="The master's name in boundary.yaml.")
+@click.option("--outstation", help="Its outstation; needed where several have a master of that name.")
+@click.option("--reason", required=True, help="Why, for the trail; one line.")
+def takeover(folder: Path, master: str, outstation: str | None, reason: str) -> None:
+    """Put another master in control: from now on it may operate, and every other is answered BLOCKED_OTHER_MASTER.
+
+    It takes effect at once on a running gateway, and outlives its restarts until the next takeover.
+    """
+    from gateway import setup
+    from gateway import takeover as takeovers
+    from gateway.contract import Contract
+
+    home = _home(folder)
+    where, name = takeovers.holder(Contract.load(home.contract), master, outstation)
+    takeovers.write(folder, takeovers.Takeover(where, name, reason, time.time_ns() // 1_000_000))
+    when = "now" if setup.running(home) else "the gateway's next start (it does not run)"
+    click.echo(f"{folder}: {name} on {where} is in control from {when} on")
+
+
 def _home(folder: Path) -> Home:
     from gateway.config import Home
 

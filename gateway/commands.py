@@ -99,8 +99,8 @@ class Flight:
 class Commands:
     """Every command that is remembered, oldest first, by id; who is in control; and the energy moved lately.
 
-    `in_control` is (outstation, master) of the one who operated first; `moved` are (monotonic ms, Wh) of accepted
-    targets.
+    `in_control` is (outstation, master) of the one who operated first, or who took over since; `moved` are (monotonic
+    ms, Wh) of accepted targets.
     """
 
     flights: Mapping[str, Flight] = field(default_factory=dict)
@@ -202,6 +202,11 @@ def accept(commands: Commands, wish: Wish, request: ControlRequest, identifier: 
     moved = (*_lately(commands, now), (now.mono_ms, wish.energy_wh))
     in_control = (request.outstation, request.master)
     return Commands(_remembered({**commands.flights, identifier: flight}), in_control, moved)
+
+
+def take_over(commands: Commands, holder: tuple[str, str]) -> Commands:
+    """An operator puts `holder`, an (outstation, master), in control. What stands goes on, and is its to change now."""
+    return replace(commands, in_control=holder)
 
 
 def order(wish: Wish, identifier: str) -> BoundaryCommand:

@@ -28,6 +28,7 @@ from gateway.image import Image
 from gateway.local import UNHEARD_S, Hearing
 from gateway.outbox import WITHDRAWN, Found, Outbox, OutboxUnwritable, Row
 from gateway.recorder import Recorder
+from gateway.takeover import Takeover
 from wire.boundary import BoundaryCommand, BoundaryOutcome
 
 DURABLE_WITHIN_S: Final = 0.5
@@ -137,6 +138,13 @@ class Desk:
         ageing = {each.command for each in every if each.lost_mono_ms is not None or each.until_mono_ms is not None}
         for name in self._contract.command if self._heard != before else sorted(ageing):
             self._show(name)
+
+    def take_over(self, takeover: Takeover) -> bool:
+        """Put a master in control; False where it is already, or may not operate by the contract that runs."""
+        if takeover.holder == self._commands.in_control or takeover.holder not in self._contract.may_control:
+            return False
+        self._commands = commands.take_over(self._commands, takeover.holder)
+        return True
 
     def _decide(self, request: ControlRequest) -> Wish | Denied:
         return commands.decide(request, self._contract, self._commands, self._conditions(), self._now())

@@ -23,7 +23,7 @@ from daemon.run import Stop
 from daemon.version import software
 from dermscore.errors import DermsError, NotSetUp
 from dermscore.model import Now
-from gateway import outstations, records, report, setup
+from gateway import outstations, records, report, setup, takeover
 from gateway.boundary import Upward
 from gateway.commands import Conditions
 from gateway.config import Home
@@ -36,6 +36,7 @@ from gateway.link import Link
 from gateway.local import Health, health_points
 from gateway.outbox import Outbox
 from gateway.recorder import Recorder
+from gateway.takeover import Takeover
 from wire.boundary import BoundaryCommand
 from wire.dial import PortInUse, check_free
 from wire.publication import load_keys
@@ -120,6 +121,7 @@ class Gateway:
             parts.home.config.headend, parts.home.tls, parts.contract, self._door, self._upward, random.Random()
         )
         self._door.changed, self._recorder.changed = self._link_changed, self._show_health
+        self._takeover: Takeover | None = None  # what was read last, whether it changed anything or not
         self._began = now()
         self._offset_ms = self._began.utc_ms - self._began.mono_ms
         self._beats_from_ms = self._ticked_ms = self._began.mono_ms
@@ -129,6 +131,7 @@ class Gateway:
         self._look_for_isolation()
         found = await asyncio.wrap_future(self._outbox.recover(self._now().utc_ms))
         self._desk.begin(self._image, found)
+        self._look_for_takeover()
         self._show_health()
         try:
             await self._listen()
@@ -167,6 +170,7 @@ class Gateway:
         self._ticked_ms = self._now().mono_ms
         self._look_for_clock_steps()
         self._look_for_isolation()
+        self._look_for_takeover()
         self._door.tick()
         self._desk.tick()
         self._recorder.tick()
@@ -207,6 +211,17 @@ class Gateway:
             self._link.unblock()
         self._tell("isolated" if wanted else "rejoined", str(self._home.isolated))
         log.warning("the boundary is closed" if wanted else "the boundary is open again", by=str(self._home.isolated))
+
+    def _look_for_takeover(self) -> None:
+        said = takeover.read(self._home.folder)
+        if said == self._takeover:
+            return
+        self._takeover = said
+        if said is not None and self._desk.take_over(said):
+            self._tell("takeover", str(said))
+            log.warning("another master is in control", outstation=said.outstation, master=said.master)
+        elif said is not None:
+            log.warning("a takeover changes nothing: it is in control already, or may not operate", by=str(said))
 
     async def _reporting(self) -> None:
         """Write status.json, in a thread: a disk that stalls holds up this task only."""

@@ -168,3 +168,15 @@ async def test_status_says_how_it_does(tmp_path: Path, made: Path) -> None:
     finally:
         assert await running.stop() == 0
     assert derms("status", made, "--json").returncode == 2
+
+
+def test_takeover_says_who_is_in_control_from_when_on(made: Path) -> None:
+    said = derms("takeover", made, "--master", "backup", "--reason", "drill")
+    assert said.returncode == 0, said.stderr
+    assert "backup on main is in control from the gateway's next start (it does not run) on" in said.stdout
+    told = json.loads((made / "TAKEOVER").read_text())
+    assert (told["outstation"], told["master"], told["reason"]) == ("main", "backup", "drill")
+    wrong = derms("takeover", made, "--master", "viewer", "--reason", "drill")
+    assert wrong.returncode == 1
+    assert "'viewer' is no master that may operate here (backup on main, ems on main)" in wrong.stderr
+    assert json.loads((made / "TAKEOVER").read_text()) == told

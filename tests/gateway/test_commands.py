@@ -283,6 +283,19 @@ def test_a_target_that_never_came_into_force_leaves_the_one_before_it(state: Int
     assert commands.target_in_force_w(known, CONTRACT.command["target"]) == 400_000.0
 
 
+def test_who_takes_over_operates_and_the_other_no_longer() -> None:
+    known, backup = flown(TARGET), replace(TARGET, master="backup")
+    before = ask(backup, known=known)
+    assert isinstance(before, Denied)
+    assert before.status is Status.BLOCKED_OTHER_MASTER
+    known = commands.take_over(known, ("main", "backup"))
+    assert isinstance(ask(backup, known=known), Wish)
+    after = ask(known=known)
+    assert isinstance(after, Denied)
+    assert (after.status, after.reason) == (Status.BLOCKED_OTHER_MASTER, "backup on main is in control")
+    assert commands.target_in_force_w(known, CONTRACT.command["target"]) == 250_000.0  # what stands goes on
+
+
 def test_only_what_is_over_is_forgotten() -> None:
     known = Commands()
     for number in range(REMEMBERED + 20):

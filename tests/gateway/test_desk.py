@@ -24,6 +24,7 @@ from gateway.image import Image
 from gateway.local import UNHEARD_S, as_told
 from gateway.outbox import Outbox, OutboxUnwritable, Row, read
 from gateway.recorder import Recorder
+from gateway.takeover import Takeover
 from tests.gateway.lying_trail import LyingTrail
 from tests.gateway.screen import Screen
 from tests.gateway.stage import CALCULATED, Clock, contract, files
@@ -398,6 +399,16 @@ async def test_a_master_that_may_operate_no_longer_gives_up_control_at_the_next_
     monkeypatch.setattr(f"{__name__}.CONTRACT", Contract.parse(given, "test"))
     again = Bench(bench.path, bench.outbox)
     assert again.operate(replace(TARGET, master="backup")) is Status.SUCCESS
+
+
+async def test_a_takeover_changes_who_controls_unless_it_says_nothing_new(bench: Bench) -> None:
+    bench.operate()
+    bench.desk.told(BoundaryOutcome(bench.sent[0].id, IntentState.ACTIVE, "", None, None, 0))
+    assert not bench.desk.take_over(Takeover("main", "ems", "it is already", 1))
+    assert not bench.desk.take_over(Takeover("main", "viewer", "may not operate", 1))
+    assert bench.desk.take_over(Takeover("main", "backup", "drill", 1))
+    assert bench.operate() is Status.BLOCKED_OTHER_MASTER
+    assert bench.operate(replace(TARGET, master="backup")) is Status.SUCCESS
 
 
 async def test_what_faces_notice_goes_to_the_trail_and_strangers_are_counted(bench: Bench) -> None:

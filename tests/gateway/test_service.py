@@ -13,7 +13,9 @@ import pytest
 
 from dermscore.intent import IntentState
 from dermscore.points import PointKind, Quantity, Series
+from gateway import takeover
 from gateway.faces.dnp3 import flags
+from gateway.takeover import Takeover
 from tests.gateway import trail
 from tests.gateway.stage import CALCULATED, PATH, contract
 from tests.gateway.stand_in import GatewayProcess, StandIn, eventually, now_ms, publisher_of
@@ -172,6 +174,38 @@ async def test_isolation_closes_the_boundary_and_outlives_a_restart(headend: Sta
     assert await running.stop() == 0
     said = [read.header.decision for read in trail.records(running.folder) if read.header.kind == "gateway"]
     assert said == ["started", "isolated", "isolated", "started", "rejoined", "stopped"]
+
+
+async def test_an_operator_puts_another_master_in_control_and_it_outlives_a_restart(
+    headend: StandIn, gateway: Start
+) -> None:
+    headend.values = lambda: {POWER: 0.0}
+    running = await gateway()
+
+    async def linked(scada: Dnp3pyMaster) -> None:
+        await until(scada, lambda seen: seen["BI", 1].value == 1)
+
+    async with Dnp3pyMaster(running.port) as ems, Dnp3pyMaster(running.port, master=2) as backup:
+        await linked(ems)
+        assert await ems.operate("AO", 0, 250, how="direct") == SUCCESS
+        sent = await asyncio.wait_for(headend.commands.get(), 5)
+        headend.outcome(BoundaryOutcome(sent.id, IntentState.FOLLOWING, "", 250_000.0, 0.0, now_ms(), CALCULATED))
+        await until(ems, lambda seen: seen["AI", 3].value == 5)
+        assert await backup.operate("AO", 0, 10, how="direct") == BLOCKED_OTHER_MASTER
+        takeover.write(running.folder, Takeover("main", "backup", "drill", now_ms()))
+        await eventually(lambda: "another master is in control" in running.log.read_text())
+        assert await ems.operate("BO", 0, "LATCH_ON", how="direct") == BLOCKED_OTHER_MASTER
+        assert (await picture(ems))["AO", 0].value == 250  # what stands goes on
+    await running.kill()
+    await running.start()
+    await running.listening()
+    async with Dnp3pyMaster(running.port) as ems, Dnp3pyMaster(running.port, master=2) as backup:
+        await linked(backup)
+        assert await ems.operate("AO", 0, 20, how="direct") == BLOCKED_OTHER_MASTER
+        assert await backup.operate("AO", 0, 10, how="direct") == SUCCESS
+    assert await running.stop() == 0
+    said = [read.header.reason for read in trail.records(running.folder) if read.header.decision == "takeover"]
+    assert said == ["backup on main: drill"] * 2  # again at the start: its last command was another's
 
 
 async def test_only_listed_status_goes_up(headend: StandIn, gateway: Start) -> None:
