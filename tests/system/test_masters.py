@@ -191,7 +191,7 @@ async def test_a_release_lets_go_and_has_one_id_everywhere(plant: System, make: 
         await plant.until_state(scada, "superseded")
         await plant.until_at(0.0)
         assert await mirror(scada, "BO", row.index) == (0, ONLINE)
-        assert (await mirror(scada, "AO", target.index))[0] == target.to_raw(6e6).raw
+        assert await mirror(scada, "AO", target.index) == (target.to_raw(6e6).raw, 0), "not in effect"
     await has_one_id(plant, row.name, None, "complete", how)
 
 
@@ -374,9 +374,10 @@ async def test_without_a_headend_nothing_looks_good_and_nothing_waits(plant: Sys
         async with plant.scada("yadnp3") as scada:
             told = await scada.integrity()
             assert all(flags & RESTART and not flags & ONLINE for flags in telemetry_flags(plant, told))
-            assert await mirror(scada, "AO", row.index) == (row.to_raw(11e6).raw, ONLINE), "it outlives a restart"
+            assert await mirror(scada, "AO", row.index) == (row.to_raw(11e6).raw, COMM_LOST), "it outlives a restart"
     async with plant.scada("yadnp3") as scada:
         await reconcile(plant, await plant.whole(scada), "yadnp3")
+        assert await mirror(scada, "AO", row.index) == (row.to_raw(11e6).raw, ONLINE), "it is told of again"
     assert (plant.outbox(), await ids(plant)) == before, "a refused command was kept for later"
     assert abs(plant.power_w() - 11e6) <= 1000
 
