@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import sys
+from typing import Final
 
 from agent import edge
 from daemon import logs
@@ -13,6 +14,10 @@ from daemon.run import run as run_daemon
 from dermscore.errors import DermsError
 
 log = logs.get(__name__)
+
+SERVER_FOLDER: Final = "DERMS_FORK_SERVER_FOLDER"
+"""Names, in its environment, the folder that the fork server takes away as it ends: after the launcher and its agents.
+"""
 
 
 def run(spec: edge.Spec) -> None:

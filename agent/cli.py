@@ -11,6 +11,7 @@ import click
 
 from daemon import logs
 from daemon.config import Address
+from daemon.options import Seconds
 
 if TYPE_CHECKING:
     from agent.edge import Spec
@@ -59,7 +60,7 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
             "--redial-cap",
             "redial_cap_s",
             metavar="SECONDS",
-            type=click.FloatRange(min=0.5),
+            type=Seconds(min=0.5, max=86_400),
             help="The longest wait between two dials (30). A large fleet wants a long one: all of it returns at once.",
         ),
     )

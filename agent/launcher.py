@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import multiprocessing.util
 import os
 import random
 import sys
@@ -126,6 +127,8 @@ def _preloaded() -> ForkServerContext:
     """A context whose server loads what agents use before it forks the first."""
     # Each of gRPC's threads would open a heap arena of its own. The server's C library reads this as it starts.
     os.environ.setdefault("MALLOC_ARENA_MAX", "1")
+    # A launcher that is killed cannot take away what `multiprocessing` keeps under /tmp for it; the server can.
+    os.environ[child.SERVER_FOLDER] = multiprocessing.util.get_temp_dir()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["agent.preload"])
     return context

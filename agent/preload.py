@@ -10,8 +10,11 @@ survives a fork.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures.thread
 import gc
+import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -68,5 +71,7 @@ try:
     rehearse()
 except Exception:
     log.exception("the rehearsal failed; agents run all the same, with more memory each")
+if agent.child.SERVER_FOLDER in os.environ:  # an agent ends without what is registered here
+    atexit.register(shutil.rmtree, os.environ[agent.child.SERVER_FOLDER], ignore_errors=True)
 gc.collect()
 gc.freeze()

@@ -110,8 +110,16 @@ def show_command(log: Path, limit: int | None, with_bodies: bool, as_json: bool,
         for header, path, offset in islice(shown, limit):
             values = _values(path, offset, header.body) if with_bodies and header.body else None
             click.echo(_as_line(header, values) if as_json else _as_sentence(header, values))
+    except BrokenPipeError:
+        raise  # whoever read it has seen enough; the program ends without a word
     except (OSError, ValueError, MalformedNote) as problem:
-        raise _Undecided(f"{log} cannot be shown: {problem}") from None
+        raise _Undecided(f"{log} cannot be shown: {_in_plain_words(problem)}") from None
+
+
+def _in_plain_words(problem: Exception) -> str:
+    if isinstance(problem, OSError) and problem.strerror:
+        return f"{problem.filename}: {problem.strerror}" if problem.filename else problem.strerror
+    return str(problem)
 
 
 @audit.command("key")
@@ -145,9 +153,7 @@ def _in_words(verdict: Verdict, log: Path) -> str:
         case Verified():
             return _verified_in_words(verdict, log)
         case Tampered(first_bad, where, what, unbroken):
-            stands = (
-                f"The {unbroken} records before it chain without a break" if unbroken else "Nothing before it stands"
-            )
+            stands = f"{_stand(unbroken)} without a break" if unbroken else "Nothing before it stands"
             stands = stands if first_bad is not None else "Without a good checkpoint nothing of the log is proved"
             return f"TAMPERED: {log}\n{what}\nin {where}\n{stands}."
         case CouldNotTell(why):
@@ -158,21 +164,30 @@ def _verified_in_words(verdict: Verified, log: Path) -> str:
     until = "none yet" if verdict.proved_until is None else f"complete up to {utc(verdict.proved_until)} by its clock"
     lines = [
         f"VERIFIED: {log}",
-        f"{verdict.records} records of {verdict.origin}, {until}; {verdict.bodies} bodies, root {verdict.root}",
+        f"{_many(verdict.records, 'record')} of {verdict.origin}, {until}; {_many(verdict.bodies, 'body', 'bodies')}, "
+        f"root {verdict.root}",
         f"signed by {verdict.key}",
-        f"{verdict.openings} openings, {verdict.cuts} cuts after a crash, {verdict.gaps} gaps for want of disk",
+        f"{_many(verdict.openings, 'opening')}, {_many(verdict.cuts, 'cut')} after a crash, "
+        f"{_many(verdict.gaps, 'gap')} for want of disk",
         f"{_unreleased(verdict.unreleased_bytes)} behind the checkpoint are not part of this verdict",
         "Whether newer records once stood behind these, only a witness or an earlier copy of the checkpoint can tell.",
     ]
     if verdict.encrypted_bodies:
-        lines.insert(
-            2, f"{verdict.encrypted_bodies} bodies are encrypted: their bytes are proved, their values not read"
-        )
+        bodies_are = _many(verdict.encrypted_bodies, "body is", "bodies are")
+        lines.insert(2, f"{bodies_are} encrypted: their bytes are proved, their values not read")
     return "\n".join(lines)
 
 
 def _unreleased(count: int | None) -> str:
-    return "bytes that cannot be counted" if count is None else f"{count} bytes"
+    return "bytes that cannot be counted" if count is None else _many(count, "byte")
+
+
+def _stand(records: int) -> str:
+    return "The one record before it chains" if records == 1 else f"The {records} records before it chain"
+
+
+def _many(count: int, one: str, more: str = "") -> str:
+    return f"{count} {one if count == 1 else more or one + 's'}"
 
 
 def utc(micros: int) -> str:

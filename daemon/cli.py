@@ -83,12 +83,12 @@ class LazyGroup(click.Group):
         extra["complete_var"] = complete_var
         if not standalone_mode:
             return super().main(args, prog_name or _PROGRAM, standalone_mode=False, **extra)
-        sys.exit(self._run(args, prog_name or _PROGRAM, extra))
+        code = self._run(args, prog_name or _PROGRAM, extra)
+        sys.exit(code if _all_said() else _BROKEN_PIPE)
 
     def _run(self, args: Sequence[str] | None, program: str, extra: dict[str, Any]) -> int:
         try:
             result = super().main(args, program, standalone_mode=False, **extra)
-            sys.stdout.flush()
             return result if isinstance(result, int) else 0
         except click.ClickException as wrong:
             wrong.show()
@@ -160,6 +160,17 @@ def _plain_fault(error: OSError) -> int:
         click.echo(f"{error.filename}: {error.strerror}; choose a place that can be read and written", err=True)
         return FOUND_WRONG
     raise error
+
+
+def _all_said() -> bool:
+    """Write what is still buffered, whatever the command came to; False where its reader has gone away."""
+    try:
+        if sys.stdout is not None:  # as it is where the shell has closed it
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+        return False
+    return True
 
 
 def _silence_stdout() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from dermscore.errors import BadInput, NotSetUp, Problem
+from dermscore.shipped import packaged
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, GetCoreSchemaHandler
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
     Model = TypeVar("Model", bound=BaseModel)
 
-_ROOT = Path(__file__).resolve().parent.parent
 _HIGHEST_PORT = 65_535
+
+__all__ = ["Address", "load_config", "packaged"]
 
 
 class Address(str):
@@ -95,20 +97,6 @@ def load_config(
         return yamlfile.parse(model, replace(document, value=_overridden(model, document.value, texts)))
     except BadInput as bad:
         raise BadInput(_blame(problem, chosen) for problem in bad.problems) from None
-
-
-def packaged(name: str) -> Path:
-    """Where the data that ships with the program lies: `assets.yaml`, or a file or folder such as `policies/gateway`.
-
-    In a checkout that is the root; in a wheel `assets.yaml` lies inside `policies`.
-
-    Raises:
-        NotSetUp: this installation does not carry it.
-    """
-    for candidate in (_ROOT / name, _ROOT / "policies" / name):
-        if candidate.exists():
-            return candidate
-    raise NotSetUp(f"this installation carries no {name}; install the derms wheel again")
 
 
 def _overridden(model: type[BaseModel], value: Any, texts: Mapping[str, str]) -> Any:

@@ -48,6 +48,7 @@ def init(folder: Path, pki: Path | None, assets_file: Path | None, database_url:
     Nothing is overwritten. With --update, an existing DIR gets what it lacks: newer tables, the claims of a changed
     fleet (and with --assets, that fleet).
     """
+    from dermscore.shipped import default_assets
     from headend import setup
 
     if update:
@@ -56,7 +57,7 @@ def init(folder: Path, pki: Path | None, assets_file: Path | None, database_url:
         return
     if pki is None:
         raise click.UsageError("--pki DIR is needed: where `derms pki init` put the certificates")
-    source = assets_file or _default_assets()
+    source = assets_file or default_assets()
     fleet = setup.init(folder, pki, source, database_url)
     click.echo(
         f"{folder}: a headend for {len(fleet.assets)} assets at {len(fleet.sites)} sites ({source})\n"
@@ -124,13 +125,6 @@ def status(folder: Path, as_json: bool) -> int:
     said = _described(folder, running) | answer
     click.echo(json.dumps(said, indent=2) if as_json else _words(folder, said))
     return 0 if answer["status"] == "ok" else _FOUND_WRONG
-
-
-def _default_assets() -> Path:
-    from daemon.config import packaged
-
-    here = Path("assets.yaml")
-    return here if here.exists() else packaged("assets.yaml")
 
 
 def _ask(running: Running) -> dict[str, Any] | None:

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import click
 
+from daemon.options import Seconds
 from simulator.table import LiveScreen, PlainScreen, Screen
 
 
 @click.command()
-@click.option(
-    "--seconds", type=click.FloatRange(min=0), help="Run at least this long, then stop. Without: until Ctrl-C."
-)
+@click.option("--seconds", type=Seconds(min=0), help="Run at least this long, then stop. Without: until Ctrl-C.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object last, on stdout; the story goes to stderr."
 )

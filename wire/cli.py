@@ -26,33 +26,36 @@ def pki() -> None:
     "--assets",
     type=_FILE,
     envvar="ASSETS_PATH",
-    default=Path("assets.yaml"),
-    show_default=True,
     show_envvar=True,
-    help="The fleet; every asset and every site gets a certificate for its agent.",
+    help="The fleet, whose every asset and site gets a certificate; ./assets.yaml where not given, else the one that "
+    "comes with derms.",
 )
 @click.option("--host", "hosts", multiple=True, help="A name or IP address the headend is dialled by; repeat for more.")
 @click.option("--days", type=click.IntRange(1, 3650), default=825, show_default=True, help="How long they are valid.")
 @click.option("--add", is_flag=True, help="Keep all that is there; only make what new agents lack.")
-def init(folder: Path, assets: Path, hosts: tuple[str, ...], days: int, add: bool) -> None:
+def init(folder: Path, assets: Path | None, hosts: tuple[str, ...], days: int, add: bool) -> None:
     """Make DIR: a CA, the certificates of headend, gateway and every agent, and the publishing key.
 
     Nothing is ever overwritten. Keys are readable by their owner only; keep ca.key off the machines that run.
     """
     from dermscore.assets import load_file
+    from dermscore.shipped import default_assets
     from wire import pki as authority
 
-    fleet = load_file(assets)
+    source = assets or default_assets()
+    fleet = load_file(source)
     agents = [*fleet.assets, *fleet.sites]
     if add:
         if hosts:
             raise click.UsageError("--host needs a new headend certificate, which --add does not make")
         made = authority.add(folder, agents, days=days)
-        click.echo(f"{folder}: {len(made)} new agent certificates, {len(agents) - len(made)} were there")
+        new = "1 new agent certificate" if len(made) == 1 else f"{len(made)} new agent certificates"
+        click.echo(f"{folder}: {new}, {len(agents) - len(made)} were there ({source})")
         return
     count = authority.init(folder, agents, hosts=hosts, days=days)
     click.echo(
-        f"{folder}: a CA, headend, gateway, publishing key, and {count} agents ({len(fleet.sites)} of them sites)"
+        f"{folder}: a CA, headend, gateway, publishing key, and {count} agents ({len(fleet.sites)} of them sites; "
+        f"{source})"
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from agent.child import SERVER_FOLDER
 from agent.launcher import restart_delay_s
 from wire import pki
 
@@ -126,6 +127,11 @@ class Running:
         """The fork server: the child of the launcher that runs multiprocessing.forkserver."""
         return next(p for p in self.tree() if p.parent == self.launcher.pid and "forkserver" in p.command)
 
+    def folder_of_the_server(self) -> Path:
+        """Where `multiprocessing` keeps the fork server's socket, under /tmp."""
+        environment = Path(f"/proc/{self.server().pid}/environ").read_text().split("\0")
+        return Path(dict(word.split("=", 1) for word in environment if word)[SERVER_FOLDER])
+
     def agents(self) -> dict[str, dict[str, Any]]:
         """Every asset's state file, by id."""
         files = [self.state / f"{asset_id}.json" for asset_id in ASSETS]
@@ -190,10 +196,13 @@ def test_a_killed_agent_comes_back_and_its_neighbours_notice_nothing(running: Ru
 
 def test_sigkill_of_the_launcher_leaves_nothing(running: Running) -> None:
     assert len(running.tree()) >= 5  # the launcher, its fork server, its resource tracker, three agents
+    folder = running.folder_of_the_server()
+    assert folder.is_dir()
     running.launcher.kill()
     running.launcher.wait()
     wait_for(lambda: not running.tree(), "every process of the launcher's session ended", 15)
     running.heard(lambda line: line["connected"] == 0, "no session is left")
+    assert not folder.exists()
 
 
 def test_sigterm_drains_within_seconds(running: Running) -> None:

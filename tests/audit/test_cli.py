@@ -247,3 +247,16 @@ def test_key_makes_both_halves(tmp_path: Path) -> None:
         done = run(*arguments)
         assert done.exit_code == 1
         assert why in done.output
+
+
+def test_a_reader_who_goes_away_is_quiet(made: Path) -> None:
+    command = f"set -o pipefail; {sys.executable} -m daemon.cli audit show {made / 'trail'} --bodies --json"
+    ran = subprocess.run(
+        ["/bin/bash", "-c", f"{command} | true"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ran.stderr == ""

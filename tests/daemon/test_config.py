@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
 
-from daemon.config import Address, load_config, packaged
+from daemon.config import Address, load_config
 from dermscore.errors import BadInput, NotSetUp
 
 
@@ -222,20 +222,3 @@ def test_a_model_holds_addresses() -> None:
 
 
 # --- packaged data --------------------------------------------------------------------------------------------------
-
-
-def test_what_ships_with_the_program_is_found() -> None:
-    assert packaged("assets.yaml").read_text().startswith("#")
-    assert packaged("policies").is_dir()
-
-
-def test_a_wheel_keeps_assets_inside_policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "policies").mkdir()
-    (tmp_path / "policies" / "assets.yaml").write_text("wheel")
-    monkeypatch.setattr("daemon.config._ROOT", tmp_path)
-    assert packaged("assets.yaml").read_text() == "wheel"
-
-
-def test_what_does_not_ship_is_told() -> None:
-    with pytest.raises(NotSetUp, match="no such/thing"):
-        packaged("such/thing")

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daemon.cli import main
+from dermscore.shipped import packaged
 
 SITE = "4278e0db-b460-583b-b183-2cf2ff7a54e4"
 ASSET = "c135af9e-604f-5f2a-aff0-1c5b43688d0c"
@@ -36,9 +37,8 @@ def derms(*arguments: str | Path) -> Result:
 def test_init_makes_a_certificate_for_every_asset_and_site(tmp_path: Path, fleet: Path) -> None:
     result = derms("pki", "init", tmp_path / "pki", "--assets", fleet, "--host", "headend.example")
     assert result.exit_code == 0, result.output
-    assert (
-        result.output == f"{tmp_path / 'pki'}: a CA, headend, gateway, publishing key, and 2 agents (1 of them sites)\n"
-    )
+    made = "a CA, headend, gateway, publishing key, and 2 agents"
+    assert result.output == f"{tmp_path / 'pki'}: {made} (1 of them sites; {fleet})\n"
     assert {path.stem for path in (tmp_path / "pki" / "agents").iterdir()} == {SITE, ASSET}
 
 
@@ -49,6 +49,10 @@ def test_the_fleet_is_found_where_assets_path_says(
     assert result.exit_code == 0, result.output
     monkeypatch.chdir(tmp_path)
     assert derms("pki", "init", tmp_path / "pki2").exit_code == 0
+    fleet.unlink()
+    said = derms("pki", "init", tmp_path / "pki3")
+    assert said.exit_code == 0, said.output
+    assert f"; {packaged('assets.yaml')})" in said.output
 
 
 def test_init_never_overwrites_and_says_how_to_go_on(tmp_path: Path, fleet: Path) -> None:
@@ -62,7 +66,8 @@ def test_add_makes_what_a_grown_fleet_lacks(tmp_path: Path, fleet: Path) -> None
     derms("pki", "init", tmp_path / "pki", "--assets", fleet)
     fleet.write_text(_FLEET + _FLEET.partition("assets:\n")[2].replace(ASSET, OTHER).replace("One", "Two"))
     result = derms("pki", "init", tmp_path / "pki", "--assets", fleet, "--add")
-    assert (result.exit_code, result.output) == (0, f"{tmp_path / 'pki'}: 1 new agent certificates, 2 were there\n")
+    said = f"{tmp_path / 'pki'}: 1 new agent certificate, 2 were there ({fleet})\n"
+    assert (result.exit_code, result.output) == (0, said)
     assert (tmp_path / "pki" / "agents" / f"{OTHER}.crt").exists()
 
 
