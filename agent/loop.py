@@ -15,9 +15,8 @@ from agent.drivers import Clock, DeviceSetpoint, Driver
 from agent.progress import Progress, tolerance_w
 from agent.reports import Reports
 from agent.state import Held, Saved
-from agent.writes import Writes
 from daemon import logs
-from dermscore.guard import Command, Dropped, Guard, GuardState
+from dermscore.guard import Command, Dropped, Guard
 from dermscore.intent import Intent, IntentState
 from dermscore.model import Asset, Measurement, Now
 from dermscore.quality import Cause, Validity
@@ -50,8 +49,9 @@ class AssetLoop:
         self._driver = driver
         self._reports = reports
         self._clock = clock
-        self._guard = Guard.new(asset)
-        self._writes = Writes(now.mono_ms - kept.setpoint_age_ms)
+        dead_man_ms = round(driver.dead_man_s * 1000)
+        self._guard = Guard.new(asset, dead_man_ms=dead_man_ms, tolerance_w=tolerance_w(asset))
+        self._written_mono_ms = now.mono_ms - kept.setpoint_age_ms
         self._command: Command | None = None
         self._progress: Progress | None = None
         self._measured: Measurement | None = None
@@ -66,7 +66,7 @@ class AssetLoop:
     @property
     def seen(self) -> tuple[str, int]:
         """The newest (epoch, revision) that the guard saw: what Register says is held."""
-        return self._guard.epoch, self._guard.revision
+        return self._guard.seen
 
     @property
     def tick_count(self) -> int:
@@ -117,16 +117,12 @@ class AssetLoop:
         self._tick += 1
         measurement = await self._read()
         now = self._clock()
-        self._guard, command = self._guard.step(measurement, now)
-        if measurement is not None:
-            tolerance = tolerance_w(self.asset)
-            writes = self._writes.look(measurement, tolerance, self._driver.dead_man_s, now)
-            self._note_contest(writes, measurement, now)
-            self._writes = writes
-        if self._writes.due(command, self._driver.dead_man_s, now):
+        before, (self._guard, command) = self._guard, self._guard.step(measurement, now)
+        if command.write:
             await self._write(DeviceSetpoint(command.setpoint_w))
         self._follow(command, measurement, now)
-        self._note_limit(command, now)
+        self._note_contest(before, now)
+        self._note_limit(command)
         self._command = command
 
     def saved(self, boot: str, link: str) -> Saved | None:
@@ -134,7 +130,7 @@ class AssetLoop:
         measured = self._measured
         if measured is None:
             return None
-        held = self._guard.held
+        orders = self._guard.orders
         return Saved(
             asset_id=self.asset.id,
             time_ms=measured.time_ms,
@@ -144,27 +140,28 @@ class AssetLoop:
             power_w=measured.power_w,
             soc_wh=measured.soc_wh,
             setpoint_w=measured.setpoint_w,
-            setpoint_age_s=max(self._measured_mono_ms - self._writes.mono_ms, 0) / 1000,
+            setpoint_age_s=max(self._measured_mono_ms - self._written_mono_ms, 0) / 1000,
             guard=self._guard.state().value if self._command is None else self._command.state.value,
             link=link,
             pid=os.getpid(),
             reported_w=None if self._told is None else self._told.power_w,
             reported_ms=None if self._told is None else self._told.time_ms,
             held=None
-            if held is None or self._progress is None
-            else Held(held, self._guard.deadline_ms, self._progress.reached),
+            if orders.held is None or self._progress is None
+            else Held(orders.held, orders.deadline_ms, self._progress.reached, orders.steps_begun),
         )
 
     # Intents
 
     def _take_up(self, held: Held, now: Now) -> None:
-        """Go on with what the last process of this asset held, to the same deadline.
+        """Go on with what the last process of this asset held, to the same deadline and at the same step.
 
         Only within one boot: the monotonic deadline then still means what it meant. The offset is the one that gives
         it.
         """
         offset_ms = held.intent.expires_ms - now.utc_ms - (held.deadline_mono_ms - now.mono_ms)
-        self._guard, verdict = self._guard.receive(held.intent, now, offset_ms)
+        guard, verdict = self._guard.receive(held.intent, now, offset_ms)
+        self._guard = guard.resume(held.steps_begun)
         progress = Progress(held.intent, held.reached)
         if isinstance(verdict, Dropped):
             self._move(progress.end(), now, "it ended while the agent was away")
@@ -216,7 +213,9 @@ class AssetLoop:
         except Exception as error:
             self._fail("write", error)
             return
-        self._writes = self._writes.wrote(asked, read_back, self._clock())
+        now = self._clock()
+        self._guard = self._guard.wrote(asked.power_w, read_back.setpoint_w, now)
+        self._written_mono_ms = now.mono_ms
         self._recover("write")
 
     def _fail(self, what: str, error: Exception) -> None:
@@ -238,21 +237,17 @@ class AssetLoop:
 
     # What people should know
 
-    def _note_contest(self, writes: Writes, measurement: Measurement, now: Now) -> None:
-        if writes.contests <= self._writes.contests or writes.contested_until_ms is None:
-            return
-        wait_s = (writes.contested_until_ms - now.mono_ms) / 1000
-        found = f"the device follows {measurement.setpoint_w} W, which we did not write; next try in {wait_s:g} s"
-        self._event("contested", Severity.ALARM, found)
+    def _note_contest(self, before: Guard, now: Now) -> None:
+        """Say each time that another controller is found to have the device."""
+        writing = self._guard.writing
+        if writing.contests > before.writing.contests:
+            self._event("contested", Severity.ALARM, writing.why_contested(now))
 
-    def _note_limit(self, command: Command, now: Now) -> None:
+    def _note_limit(self, command: Command) -> None:
         """Say once when the guard holds the asset back from what was asked (a SOC bound): no shortfall is silent."""
-        held = self._guard.held
-        obeys = command.state in (GuardState.FOLLOW, GuardState.CACHED)
-        limited = obeys and held is not None and held.setpoint_w is not None and command.setpoint_w != held.setpoint_w
-        if limited and not self._limited:
+        if command.limited and not self._limited:
             self._event("limited", Severity.WARNING, f"held at {command.setpoint_w} W: {command.reason}")
-        self._limited = limited
+        self._limited = command.limited
 
     def _event(self, kind: str, severity: Severity, message: str) -> None:
         say = log.info if severity is Severity.INFO else log.warning

@@ -1,0 +1,103 @@
+"""How one asset of many goes back by itself: staggered, ramped, and never past the static limit of its site."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Self
+
+from dermscore.guard.bounds import rating_w
+from dermscore.model import Asset, Kind
+
+STAGGER_MS = 5_000
+"""Fallbacks of a fleet begin at moments spread over this time, in ms."""
+
+FALLBACK_S = 10.0
+"""Where no node limit is given, a fallback crosses an asset's whole rating in this time, in s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """How one asset moves without hearing its headend: after `delay_ms`, then at no more than `ramp_w_per_s` (> 0).
+
+    `most_w` (>= 0) and `least_w` (<= 0) bound what it goes back to, in W: the asset's part of a static limit of its
+    site. None: the rating alone bounds it.
+    """
+
+    delay_ms: int
+    ramp_w_per_s: float
+    most_w: float | None = None
+    least_w: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        asset: Asset,
+        node: Sequence[Asset] = (),
+        node_ramp_w_per_s: float | None = None,
+        stagger_ms: int = STAGGER_MS,
+        seed: str = "",
+    ) -> Self:
+        """An asset's own fallback: the delay drawn from (`seed`, asset id), the same at every start.
+
+        With `node_ramp_w_per_s` the asset gets the part of the node's ramp limit that its rating is of the `node` (all
+        the assets that share the limit, itself among them), so that however they fall together the node keeps its
+        limit.
+
+        Raises:
+            ValueError: the node's ramp is not above 0.
+        """
+        digest = sha256(f"{seed}:{asset.id}".encode()).digest()
+        delay_ms = int.from_bytes(digest[:8], "big") * stagger_ms >> 64
+        own = rating_w(asset) / FALLBACK_S
+        if node_ramp_w_per_s is None:
+            return cls(delay_ms, own)
+        if not node_ramp_w_per_s > 0:
+            raise ValueError(f"a node's fallback ramp of {node_ramp_w_per_s} W/s would never end: it must be above 0")
+        total_w = sum(rating_w(member) for member in node) or 1.0
+        return cls(delay_ms, min(own, node_ramp_w_per_s * rating_w(asset) / total_w))
+
+    def within(
+        self,
+        asset: Asset,
+        site: Sequence[Asset],
+        *,
+        export_limit_w: float | None = None,
+        import_limit_w: float | None = None,
+    ) -> Self:
+        """The same, held to the asset's part of the static limits that the `site` (itself among them) shares.
+
+        Each limit is a magnitude in W, None is no limit. The part is that of its rating in this direction, so that the
+        site keeps the limit whatever each member knows of the others. Where the ratings together keep it anyway, it
+        binds nobody.
+
+        Raises:
+            ValueError: a limit is negative or not a number.
+        """
+        most_w = _part(export_limit_w, _up_w(asset), sum(map(_up_w, site)))
+        least_w = _part(import_limit_w, _down_w(asset), sum(map(_down_w, site)))
+        return replace(self, most_w=most_w, least_w=None if least_w is None else -least_w)
+
+    def bounded(self, asset: Asset, w: float | None) -> float | None:
+        """`w` (None: what the asset does of itself) as far as the static limit lets it be gone back to."""
+        if w is None:
+            return self.least_w if asset.kind is Kind.LOAD else self.most_w
+        w = w if self.most_w is None else min(w, self.most_w)
+        return w if self.least_w is None else max(w, self.least_w)
+
+
+def _part(limit_w: float | None, own_w: float, total_w: float) -> float | None:
+    if limit_w is None:
+        return None
+    if not limit_w >= 0:
+        raise ValueError(f"a limit of {limit_w} W is none: it is a magnitude of 0 or more")
+    return None if total_w <= limit_w else limit_w * own_w / total_w
+
+
+def _up_w(asset: Asset) -> float:
+    return max(asset.max_w, 0.0)
+
+
+def _down_w(asset: Asset) -> float:
+    return max(-asset.min_w, 0.0)
