@@ -81,6 +81,8 @@ def _asset(entry: AssetEntry) -> Asset:
         max_soc_pct=entry.max_soc_pct,
         driver=entry.driver,
         program=entry.program,
+        cost_per_mwh=entry.cost_per_mwh,
+        dead_band_w=_watts(entry.dead_band_mw, _W_PER_MW),
     )
 
 
@@ -135,6 +137,8 @@ def _rating_problems(asset: AssetEntry) -> Iterator[tuple[str, str]]:
         yield "capacity_mwhr", f"must be 0 for kind {asset.kind}, which stores nothing"
     if asset.kind is Kind.SOLAR and asset.min_mw < 0:
         yield "min_mw", "must be 0 for kind solar, which absorbs nothing"
+    if asset.dead_band_mw > max(asset.max_mw, -asset.min_mw):
+        yield "dead_band_mw", "must not be above both ratings: the asset could do nothing but 0 MW"
     if asset.kind is Kind.LOAD and asset.max_mw > 0:
         yield "max_mw", "must be 0 for kind load, which injects nothing"
 
@@ -167,6 +171,8 @@ def _asset_keys(asset: Asset) -> dict[str, str | float]:
         "max_soc_pct": asset.max_soc_pct,
         "driver": asset.driver,
         "program": asset.program,
+        "cost_per_mwh": asset.cost_per_mwh,
+        "dead_band_mw": _megawatts(asset.dead_band_w, _W_PER_MW),
     }
 
 

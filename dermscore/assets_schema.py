@@ -16,6 +16,7 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9
 # Larger than any plant there is. What is beyond was written in watts.
 _MOST_MW: Final = 10_000.0
 _MOST_MWH: Final = 100_000.0
+_MOST_PER_MWH: Final = 1e6
 
 
 def _uuid(text: str) -> str:
@@ -69,6 +70,8 @@ class AssetEntry(BaseModel):
     max_soc_pct: Percent = 100.0
     driver: Name = "simulated"
     program: Name = "default"
+    cost_per_mwh: Annotated[float, Field(ge=0, le=_MOST_PER_MWH)] = 0.0
+    dead_band_mw: Annotated[float, Field(ge=0, le=_MOST_MW)] = 0.0
 
 
 class AssetsFile(BaseModel):

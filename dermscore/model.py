@@ -54,7 +54,9 @@ class Asset:
     """A distributed energy resource and its ratings, in SI units.
 
     `max_w` and `min_w` bound the power (a battery's `min_w` is negative: charging; a load's `max_w` is 0).
-    `capacity_wh` is 0 for what stores nothing. `efficiency` is one-way, 0 < e <= 1.
+    `capacity_wh` is 0 for what stores nothing. `efficiency` is one-way, 0 < e <= 1. `cost_per_mwh` is what a MWh
+    through it costs, in either direction and in any currency; `dead_band_w` the least power other than 0 that it can
+    run at.
     """
 
     id: str
@@ -70,6 +72,8 @@ class Asset:
     max_soc_pct: float
     driver: str
     program: str
+    cost_per_mwh: float = 0.0
+    dead_band_w: float = 0.0
 
     @property
     def min_soc_wh(self) -> float:
@@ -107,9 +111,12 @@ class Measurement:
     quality: Quality
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """A node of the tree: every asset at or below `path`, in the order of `assets.yaml`."""
+    """A node of the tree: every asset at or below `path`, in the order of `assets.yaml`.
+
+    Two are the same only where they are one object, so that what is worked out of a node can be kept by it.
+    """
 
     path: str
     assets: tuple[Asset, ...]
@@ -189,14 +196,32 @@ def _parent(path: str) -> str:
     return path.rpartition("/")[0]
 
 
+class ImpairmentKind(StrEnum):
+    """Why an asset that is heard cannot be asked."""
+
+    OUTAGE = "outage"  # out of service
+    LOCKOUT = "lockout"  # an interlock holds it at 0
+    LOCAL = "local"  # people at the site control it
+    CONTESTED = "contested"  # another controller overwrites what we write
+
+
+@dataclass(frozen=True, slots=True)
+class Impairment:
+    """What keeps an asset from being asked. `detail` says more, in words; empty where there is no more to say."""
+
+    kind: ImpairmentKind
+    detail: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The fleet as it is known at one moment: what a decision is taken on.
 
     An asset that was never heard has no entry in `measurements`: nothing is invented for it. `connected` holds the ids
-    whose agent has a live session.
+    whose agent has a live session, `impaired` by asset id what cannot be asked although it is heard.
     """
 
     fleet: Fleet
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
     connected: frozenset[str] = frozenset()
+    impaired: Mapping[str, Impairment] = field(default_factory=dict)

@@ -6,10 +6,12 @@ numpy is loaded by `allocate` when it is called, not by importing this.
 from __future__ import annotations
 
 from dermscore.dispatch.allocate import CAPACITY_SHARE, Allocation, Share, ShortfallCause, allocate
-from dermscore.dispatch.arbitrate import Control, Controls, Event, Ignored, Next, Program, Superseded, arbitrate
+from dermscore.dispatch.arbitrate import Control, Controls, Ignored, Next, Superseded, arbitrate
 from dermscore.dispatch.check import Accepted, Refused, check_asset
-from dermscore.dispatch.envelope import Bound, Bounds, BoundSource, Envelope, Excluded, Limit, envelope
+from dermscore.dispatch.envelope import Envelope, envelope
+from dermscore.dispatch.events import Event, EventStatus, OnSupersede, Program
 from dermscore.dispatch.explain import explain
+from dermscore.dispatch.limits import Bound, Bounds, BoundSource, Excluded, Limit
 from dermscore.dispatch.modes import Mode, Value
 
 __all__ = [
@@ -23,11 +25,13 @@ __all__ = [
     "Controls",
     "Envelope",
     "Event",
+    "EventStatus",
     "Excluded",
     "Ignored",
     "Limit",
     "Mode",
     "Next",
+    "OnSupersede",
     "Program",
     "Refused",
     "Share",

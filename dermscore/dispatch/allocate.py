@@ -9,7 +9,8 @@ from math import fsum, isfinite
 from typing import TYPE_CHECKING
 
 from dermscore.dispatch.check import Refused
-from dermscore.dispatch.envelope import Bounds, BoundSource, Envelope, Excluded
+from dermscore.dispatch.envelope import Envelope
+from dermscore.dispatch.limits import Bounds, BoundSource, Excluded
 from dermscore.dispatch.words import power
 from dermscore.model import Asset, Measurement, Node, Snapshot
 

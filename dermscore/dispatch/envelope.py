@@ -4,65 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from math import fsum
 
 from dermscore.dispatch.arbitrate import Control, Controls
 from dermscore.dispatch.check import unheard
+from dermscore.dispatch.limits import Bound, Bounds, BoundSource, Excluded, Limit
 from dermscore.dispatch.words import power
 from dermscore.guard import at_soc_bound
 from dermscore.model import Asset, Measurement, Node, Now, Snapshot, ancestry
-
-
-class BoundSource(StrEnum):
-    """Where a bound comes from, or why an asset has none because it takes no part."""
-
-    RATING = "rating"
-    SOC = "state of charge"
-    LIMIT = "limit"
-    HELD = "held by another dispatch"
-    ASSETS = "the assets together"
-    DISCONNECTED = "disconnected"
-    NEVER_HEARD = "never heard"
-    NOT_KNOWN = "measurement not usable"
-    NO_SHARE = "no share under this rule"
-    NO_ASSETS = "no assets"
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """One bound: W (injection positive), where it comes from, and that in words with the number."""
-
-    w: float
-    source: BoundSource
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """The lower and the upper bound of one asset or node; `min.w <= max.w`."""
-
-    min: Bound
-    max: Bound
-
-
-@dataclass(frozen=True, slots=True)
-class Excluded:
-    """An asset that takes no part and is sent nothing, and why."""
-
-    asset_id: str
-    source: BoundSource
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A limit that policy puts on one asset, as non-negative magnitudes in W. None is no limit, 0 is none at all."""
-
-    asset_id: str
-    export_limit_w: float | None
-    import_limit_w: float | None
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +39,7 @@ def envelope(tree: Node, snapshot: Snapshot, controls: Controls, limits: Iterabl
         limits: policy's limits on assets; those of assets elsewhere do not matter.
         now: a control that ended by then no longer holds anything.
     """
-    by_asset = {limit.asset_id: limit for limit in limits}
+    by_asset = {limit.node: limit for limit in limits}
     bounds: dict[str, Bounds] = {}
     excluded: dict[str, Excluded] = {}
     for asset in tree.assets:

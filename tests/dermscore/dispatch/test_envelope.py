@@ -83,19 +83,19 @@ def test_a_rating_without_zero_gives_way_to_a_bound_of_zero() -> None:
 
 def test_a_limit_inside_a_rating_without_zero_leaves_nothing_but_off() -> None:
     must_run = replace(B1, min_w=10e6)
-    result = bounded(must_run, limits=(Limit("b1", 5e6, None, "summer"),))
+    result = bounded(must_run, limits=(Limit("b1", "summer", 5e6, None),))
     assert pair(result, "b1") == (0, BoundSource.LIMIT, 0, BoundSource.LIMIT)
     assert result.bounds["b1"].max.detail == "0 W: summer: export 5 MW"
 
 
 def test_a_limit_tightens_and_never_loosens() -> None:
-    tight = bounded(B1, limits=(Limit("b1", 5e6, 0.0, "summer"), Limit("elsewhere", 0.0, 0.0, "x")))
+    tight = bounded(B1, limits=(Limit("b1", "summer", 5e6, 0.0), Limit("elsewhere", "x", 0.0, 0.0)))
     assert pair(tight, "b1") == (0, BoundSource.LIMIT, 5e6, BoundSource.LIMIT)
     assert tight.bounds["b1"].max.detail == "summer: export 5 MW"
     assert tight.bounds["b1"].min.detail == "summer: import 0 W"
-    loose = bounded(B1, limits=(Limit("b1", 99e6, 99e6, "winter"),))
+    loose = bounded(B1, limits=(Limit("b1", "winter", 99e6, 99e6),))
     assert pair(loose, "b1") == pair(bounded(B1), "b1")
-    none = bounded(B1, limits=(Limit("b1", None, None, "nothing"),))
+    none = bounded(B1, limits=(Limit("b1", "nothing", None, None),))
     assert pair(none, "b1") == pair(bounded(B1), "b1")
 
 
