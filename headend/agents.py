@@ -13,13 +13,15 @@ from typing import Final
 
 from daemon import logs
 from dermscore.errors import BadInput, Problem
-from dermscore.intent import Intent
+from dermscore.intent import Intent, IntentState
 from dermscore.model import Measurement, Now
 from headend.dispatch import Dispatcher
 from headend.fleet import Connection, LiveFleet
-from headend.plausible import implausible
+from headend.plausible import AHEAD_MS, implausible
 from headend.records import EventRow, HistoryRow, SessionEnd, SessionRow, TelemetryRow
+from headend.source_time import SourceTime
 from wire import convert
+from wire.columns import LATEST_MS
 from wire.dial import Caller, Ended, Session, Stream, Why
 from wire.identity import Refused
 from wire.v1.agent_link_pb2 import Ack, AgentMessage, HeadendMessage, Heartbeat, Registered
@@ -28,6 +30,7 @@ log = logs.get(__name__)
 
 _COMPLAIN_EVERY_S: Final = 10.0
 _CLOCK_TOLERANCE_MS: Final = 2_000
+_SEEN: Final = frozenset({IntentState.ACTIVE, IntentState.FOLLOWING})  # reported after a look at the device
 
 Downward = Session[AgentMessage, "HeadendMessage | _Setpoint", HeadendMessage]
 
@@ -49,14 +52,23 @@ class _Complaints:
     clock_told: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Served:
-    """One registered stream: whose it is and what was agreed."""
+    """One registered stream: whose it is, what was agreed, and its agent's clock. Owner: its stream's reader."""
 
     session_id: str
     agent: str
     claim: convert.Claim
     complaints: _Complaints = field(default_factory=_Complaints)
+    source: SourceTime | None = None
+
+    def hear(self, sent_ms: int, now: Now) -> None:
+        """A message was written at `sent_ms` by the agent's clock."""
+        self.source = SourceTime.first(sent_ms, now) if self.source is None else self.source.hear(sent_ms, now)
+
+    def told(self, now: Now) -> Now:
+        """This moment by the agent's clock; by ours until it has said what its says."""
+        return now if self.source is None else self.source.at(now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,30 +181,43 @@ class AgentDesk:
         self.live.heartbeat(ids, now.utc_ms)
         match message.WhichOneof("body"):
             case "telemetry":
-                self._take(served, convert.measurements(message.telemetry, ids), now)
+                self._take(served, convert.measurements(message.telemetry, ids), message.telemetry.sent_ms, now)
                 session.outgoing.offer("ack", HeadendMessage(ack=Ack(seq=message.telemetry.seq)))
             case "outcome":
-                self.dispatcher.heard(convert.report(message.outcome, ids))
+                self._note_report(served, convert.report(message.outcome, ids), now)
             case "event":
                 self._note_event(served, convert.asset_event(message.event, ids), now)
             case "heartbeat":
-                self._compare_clocks(served, message.heartbeat.sent_ms, now)
+                self._hear_clock(served, message.heartbeat.sent_ms, now)
             case "register":
                 raise BadInput([Problem("AgentMessage", "register", "came twice on one stream")])
             case _:
                 raise BadInput([Problem("AgentMessage", "body", "is empty, or of a newer protocol than this")])
 
-    def _take(self, served: _Served, measurements: list[Measurement], now: Now) -> None:
+    def _take(self, served: _Served, measurements: list[Measurement], sent_ms: int, now: Now) -> None:
+        """What is old, new or of the future is judged by the agent's clock: ours may be wrong, or may have stepped."""
+        if sent_ms:  # an older agent does not say, save in its heartbeats
+            served.hear(sent_ms, now)
+        told = served.told(now)
         rows: list[HistoryRow] = []
         for measurement in measurements:
-            why = implausible(self.live.fleet.assets[measurement.asset_id], measurement, now)
+            why = implausible(self.live.fleet.assets[measurement.asset_id], measurement, told)
             if why is not None:
                 self._complain(served, measurement.asset_id, why)
                 continue
-            self.live.take(measurement, now)
-            rows.append(TelemetryRow(measurement, now.utc_ms))
+            self.live.take(measurement, told)
+            if measurement.time_ms <= now.utc_ms + AHEAD_MS:
+                rows.append(TelemetryRow(measurement, now.utc_ms))
+            else:
+                self._complain(served, measurement.asset_id, "history cannot keep what is of the future by our clock")
         if rows:
             self.keep(rows)
+
+    def _note_report(self, served: _Served, report: convert.Report, now: Now) -> None:
+        """Of a device that it has just looked at, an agent knows more than its telemetry of up to a period ago."""
+        if report.state in _SEEN and report.power_w is not None:
+            self.live.report(report.asset_id, report.power_w, report.time_ms, served.told(now))
+        self.dispatcher.heard(report)
 
     def _complain(self, served: _Served, asset_id: str, why: str) -> None:
         complaints = served.complaints
@@ -217,8 +242,11 @@ class AgentDesk:
         )
         self.keep([row])
 
-    def _compare_clocks(self, served: _Served, sent_ms: int, now: Now) -> None:
-        """A source whose clock is off has its values judged too old or too new: say so once."""
+    def _hear_clock(self, served: _Served, sent_ms: int, now: Now) -> None:
+        """A source whose clock is off dates its values and its history by that: say so once."""
+        if not 0 <= sent_ms <= LATEST_MS:
+            raise BadInput([Problem("Heartbeat", "sent_ms", f"is {sent_ms}, no UTC time in milliseconds")])
+        served.hear(sent_ms, now)
         if abs(now.utc_ms - sent_ms) > _CLOCK_TOLERANCE_MS and not served.complaints.clock_told:
             served.complaints.clock_told = True
             log.warning("an agent's clock differs", agent=served.agent, by_s=round((sent_ms - now.utc_ms) / 1000, 1))

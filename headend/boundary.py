@@ -68,6 +68,7 @@ class _Stream:
     made_ms: int = 0
     status: Mapping[str, str] = field(default_factory=dict)
     asks: asyncio.Queue[Ask] = field(default_factory=lambda: asyncio.Queue(_MOST_ASKS))
+    told: dict[str, convert.BoundaryOutcome] = field(default_factory=dict)  # of its commands in force, what it was told
     sealed_ms: dict[int, int] = field(default_factory=dict)  # of the latest publications, by number; monotonic ms
 
     def number(self, now: Now) -> int:
@@ -112,6 +113,7 @@ class BoundaryDesk:
         self._program, self._period_s, self._silence_s = program, period_s, silence_s
         self._streams: dict[str, _Stream] = {}  # by gateway
         self._calculated_ms = 0
+        self._told_ms: dict[str, int] = {}  # by dispatch in force: the time of what was last told of it, to anybody
         dispatcher.watch(self._follow)
 
     @property
@@ -127,6 +129,8 @@ class BoundaryDesk:
             due = max(due + self._period_s, loop.time())  # a pause is not made up for
             await asyncio.sleep(due - loop.time())
             self._publish(list(self._streams.values()))
+            for ours in self._streams.values():
+                self._tell_news(ours)
 
     async def serve(self, caller: Caller, stream: Stream[pb.GatewayMessage, pb.SignedPublication]) -> Ended:
         """Hold one gateway's stream from its Hello to its end; returns how it ended.
@@ -244,7 +248,8 @@ class BoundaryDesk:
         try:
             since_ms = self._clock().utc_ms - RECENT_MS
             for kept in await self._dispatcher.of_principal(ours.gateway, since_ms):
-                self._tell(ours, kept)
+                if kept.dispatch.id not in ours.told:  # meanwhile, because it has changed
+                    self._tell(ours, kept)
         except Exception:  # a store that does not answer must not keep the points from a gateway at every dial
             log.exception("a gateway is not told what became of its commands", gateway=ours.gateway)
 
@@ -277,14 +282,39 @@ class BoundaryDesk:
         ours = self._streams.get(kept.dispatch.principal)
         if ours is not None:
             self._tell(ours, kept)
+        if kept.dispatch.over:
+            self._told_ms.pop(kept.dispatch.id, None)
+
+    def _tell_news(self, ours: _Stream) -> None:
+        """Tell what its commands in force deliver by now, each where that is news: a steady fleet has none.
+
+        Agents report no more once a device follows; what becomes of its power after that, their telemetry says.
+        """
+        now = self._clock()
+        for kept in self._dispatcher.ledger.moving(ours.gateway):
+            told, fresh = ours.told.get(kept.dispatch.id), self._outcome(kept, now)
+            if told is None or publisher.news(told, fresh):
+                self._say(ours, fresh, now)
 
     def _tell(self, ours: _Stream, kept: Kept) -> None:
-        if ours.session is not None:
-            now = self._clock()
-            members = {placed.asset_id: self._live.measurement(placed.asset_id, now) for placed in kept.intents}
-            known = {asset_id: measured for asset_id, measured in members.items() if measured is not None}
-            message = convert.command_outcome(publisher.outcome(kept, known))
-            ours.session.outgoing.put(ours.item(message, now))
+        now = self._clock()
+        self._say(ours, self._outcome(kept, now), now, over=kept.dispatch.over)
+
+    def _outcome(self, kept: Kept, now: Now) -> convert.BoundaryOutcome:
+        not_before_ms = self._told_ms.get(kept.dispatch.id, 0)
+        return publisher.outcome(
+            kept, lambda asset_id: self._live.power(asset_id, now), now, not_before_ms=not_before_ms
+        )
+
+    def _say(self, ours: _Stream, outcome: convert.BoundaryOutcome, now: Now, *, over: bool = False) -> None:
+        if ours.session is None:
+            return
+        if over:
+            ours.told.pop(outcome.id, None)
+        else:
+            ours.told[outcome.id] = outcome
+            self._told_ms[outcome.id] = outcome.time_ms
+        ours.session.outgoing.put(ours.item(convert.command_outcome(outcome), now))
 
     def _sealed(self, ours: _Stream, item: _Item) -> pb.SignedPublication:
         publication = pb.Publication(

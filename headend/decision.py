@@ -26,6 +26,7 @@ from dermscore.dispatch import (
     envelope,
     modes,
 )
+from dermscore.dispatch.check import unheard
 from dermscore.intent import IntentState
 from dermscore.model import Asset, Node, Now, Snapshot, ancestry
 from dermscore.policy import Action, Denied, Policy, Principal, Program
@@ -186,7 +187,7 @@ def _one(ask: Ask, view: View, tree: Node, now: Now) -> Decided | _No:
     measurement = view.snapshot.measurements.get(asset.id)
     verdict = check_asset(asset, measurement, asset.id in view.snapshot.connected, ask.target_w)
     if isinstance(verdict, Refused):
-        reachable = asset.id in view.snapshot.connected and measurement is not None
+        reachable = asset.id in view.snapshot.connected and unheard(asset, measurement) is None
         return _No(Kind.LIMITS if reachable else Kind.UNREACHABLE, verdict.reason)
     draft = Draft(asset.id, ask.target_w, asset.reversion_w, ask.target_w, False, "asked for by name")
     dispatch = _dispatch(ask, view, now, _end(ask, view, now), placed_w=ask.target_w, shortfall_w=0.0)
@@ -321,10 +322,11 @@ def _events(ask: Ask, view: View, now: Now) -> Iterable[Event]:
         node=ask.node,
         program=ask.program,
         issued_ms=view.order_ms,
-        starts_ms=0,
+        starts_ms=now.utc_ms,
         ends_ms=_end(ask, view, now),
         controls={modes.Mode.TARGET_W: ask.target_w},
         primacy=_primacy(ask, view),
+        known_ms=now.utc_ms,
     )
     return [*view.standing, mine]
 

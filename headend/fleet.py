@@ -8,18 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Final
 
 from dermscore.intent import Intent
 from dermscore.model import Asset, Fleet, Measurement, Now, Snapshot
-from dermscore.quality import Cause, Validity
+from dermscore.quality import Cause, Quality, Validity
+
+_CLOCKS_AGREE_MS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """The newest measurement of an asset by its source's time, and when we took it by both our clocks."""
+    """The newest measurement of an asset, and when it was measured by our monotonic clock, as far as its source's
+    messages tell. Its own time is its source's, whose clock need not agree with ours.
+    """
 
     measurement: Measurement
-    received: Now
+    taken_mono_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """What an asset was last known to deliver, W, with the quality that its age leaves it, and when by our monotonic
+    clock.
+    """
+
+    power_w: float
+    taken_mono_ms: int
+    quality: Quality
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +59,7 @@ class LiveFleet:
         self.fleet = fleet
         self.fresh_within_ms = fresh_within_ms
         self._latest: dict[str, Latest] = {}
+        self._reported: dict[str, tuple[int, float]] = {}  # asset to when (monotonic ms) it reported what power, W
         self._heartbeats: dict[str, int] = {}  # asset to when its agent was last heard, UTC ms
         self._connections: dict[str, Connection] = {}  # by asset
         self._sessions: dict[str, Connection] = {}  # by session id
@@ -49,32 +67,64 @@ class LiveFleet:
 
     # --- measurements
 
-    def take(self, measurement: Measurement, now: Now) -> bool:
-        """Take a measurement in. Returns whether it is the newest of its asset; a back-filled one changes nothing."""
+    def take(self, measurement: Measurement, told: Now) -> bool:
+        """Take a measurement in. Returns whether it is news of its asset; a back-filled one changes nothing.
+
+        `told` is the moment at which it is taken in, its UTC by the clock of whoever measured (`SourceTime.at`): how
+        old the measurement is, is the difference, and which of two is newer is told by our monotonic clock. One of the
+        same moment as the one before is that one told again, and no younger; it may have become worse.
+        """
+        fresh = Latest(measurement, _taken_mono_ms(measurement.time_ms, told))
         before = self._latest.get(measurement.asset_id)
-        if before is not None and measurement.time_ms <= before.measurement.time_ms:
+        if before is not None and before.measurement.time_ms == measurement.time_ms:
+            return self._worsen(before, measurement)
+        if before is not None and fresh.taken_mono_ms <= before.taken_mono_ms:
             return False
-        self._latest[measurement.asset_id] = Latest(measurement, now)
+        self._latest[measurement.asset_id] = fresh
         return True
+
+    def _worsen(self, before: Latest, again: Measurement) -> bool:
+        if again.quality.validity <= before.measurement.quality.validity:
+            return False
+        self._latest[again.asset_id] = replace(before, measurement=again)
+        return True
+
+    def report(self, asset_id: str, power_w: float, time_ms: int, told: Now) -> None:
+        """An agent has seen its device deliver this: newer than its telemetry of up to a period ago, or not."""
+        report = (_taken_mono_ms(time_ms, told), power_w)
+        self._reported[asset_id] = max(
+            report, self._reported.get(asset_id, report), key=itemgetter(0)
+        )  # of two, the later
 
     def latest(self, asset_id: str) -> Latest | None:
         return self._latest.get(asset_id)
 
     def fresh(self, latest: Latest, now: Now) -> bool:
-        """Whether it came lately, by our monotonic clock, and was taken lately, by its source's."""
-        limit = self.fresh_within_ms
-        return now.mono_ms - latest.received.mono_ms <= limit and abs(now.utc_ms - latest.measurement.time_ms) <= limit
+        """Whether it was measured lately: by its source's clock when it came, by our monotonic one since."""
+        return now.mono_ms - latest.taken_mono_ms <= self.fresh_within_ms
 
     def measurements(self, now: Now) -> dict[str, Measurement]:
-        """The last measurement per asset id. One that is not fresh is INVALID by COMM_LOST: a stale value must not look
-        good, and a source whose clock runs ahead must not keep a dead device alive.
+        """The last measurement per asset id, its time by *our* wall clock, so that its age may be read from it. One
+        that is not fresh is INVALID by COMM_LOST: a stale value must not look good.
         """
-        return {asset_id: self._honest(latest, now) for asset_id, latest in self._latest.items()}
+        return {
+            asset_id: self._ours(latest, self._honest(latest, now), now) for asset_id, latest in self._latest.items()
+        }
 
     def measurement(self, asset_id: str, now: Now) -> Measurement | None:
-        """One asset's, likewise; None where it was never heard."""
+        """One asset's, with its source's time; None where it was never heard."""
         latest = self._latest.get(asset_id)
         return None if latest is None else self._honest(latest, now)
+
+    def power(self, asset_id: str, now: Now) -> Power | None:
+        """What an asset delivers, by its telemetry or by its agent's newer report; None where it was never heard."""
+        latest = self._latest.get(asset_id)
+        if latest is None:
+            return None
+        told = (latest.taken_mono_ms, latest.measurement.power_w)
+        taken_mono_ms, power_w = max(self._reported.get(asset_id, told), told, key=itemgetter(0))
+        known = replace(latest, taken_mono_ms=taken_mono_ms)
+        return Power(power_w, taken_mono_ms, self._honest(known, now).quality)
 
     def snapshot(self, now: Now) -> Snapshot:
         """What a decision is taken on."""
@@ -85,6 +135,13 @@ class LiveFleet:
         if self.fresh(latest, now):
             return taken
         return replace(taken, quality=taken.quality.because(Cause.COMM_LOST, Validity.INVALID))
+
+    def _ours(self, latest: Latest, honest: Measurement, now: Now) -> Measurement:
+        """With its time by our wall clock. Where that agrees with its source's, which is the rule, that is its own."""
+        time_ms = now.utc_ms - (now.mono_ms - latest.taken_mono_ms)
+        near = abs(time_ms - honest.time_ms) <= _CLOCKS_AGREE_MS
+        same_verdict = abs(now.utc_ms - honest.time_ms) <= self.fresh_within_ms or not self.fresh(latest, now)
+        return honest if near and same_verdict else replace(honest, time_ms=max(0, time_ms))
 
     # --- sessions
 
@@ -133,6 +190,11 @@ class LiveFleet:
 
     def last_heartbeat_ms(self, asset_id: str) -> int | None:
         return self._heartbeats.get(asset_id)
+
+
+def _taken_mono_ms(time_ms: int, told: Now) -> int:
+    """When something of `time_ms` was, by our monotonic clock. What seems to come from the future is of this moment."""
+    return told.mono_ms - max(0, told.utc_ms - time_ms)
 
 
 def named(fleet: Fleet) -> Callable[[str], str]:

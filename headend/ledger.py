@@ -96,10 +96,18 @@ class Ledger:
                 ends_ms=dispatch.expires_ms,
                 controls={modes.Mode.TARGET_W: dispatch.target_w},
                 primacy=dispatch.primacy,
+                known_ms=0,
             )
             for dispatch in self._dispatches.values()
             if dispatch.mode is Mode.TARGET and not dispatch.over
         ]
+
+    def moving(self, principal: str) -> list[Kept]:
+        """The targets of a principal that devices carry out at this moment, with their intents."""
+        found = [
+            self.find(each.id) for each in self._dispatches.values() if each.principal == principal and each.moving
+        ]
+        return [kept for kept in found if kept is not None]
 
     def find(self, dispatch_id: str) -> Kept | None:
         """A dispatch in force, with its intents."""
@@ -143,7 +151,8 @@ class Ledger:
             fresh = progress.summarise(kept, self._name_of, now_ms)
             if fresh is not kept.dispatch:
                 self._dispatches[dispatch_id] = self._changed_dispatches[dispatch_id] = fresh
-                changed.append(Kept(fresh, kept.intents))
+                if progress.news(kept.dispatch, fresh):
+                    changed.append(Kept(fresh, kept.intents))
             if fresh.over and all(placed.over for placed in kept.intents):
                 del self._dispatches[dispatch_id], self._intents[dispatch_id]
         return changed

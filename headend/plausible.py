@@ -9,7 +9,7 @@ from dermscore.dispatch.words import power
 from dermscore.model import Asset, Measurement, Now
 
 AHEAD_MS: Final = 60_000
-"""How far a source's clock may run ahead of ours."""
+"""How far ahead of `now` a measurement may be: by its source's clock, where that has said what it says."""
 
 _OVER_RATING: Final = 2.0  # a device may exceed its rating for a moment, hardly twice over
 _ALWAYS_W: Final = 1_000.0  # auxiliaries of a plant without a rating to speak of
@@ -17,7 +17,7 @@ _OVER_CAPACITY: Final = 1.1
 
 
 def implausible(asset: Asset, measurement: Measurement, now: Now) -> str | None:
-    """Why a measurement cannot be of this asset now; None where it can. Its numbers are finite already."""
+    """Why a measurement cannot be of this asset at `now`; None where it can. Its numbers are finite already."""
     limit_w = _OVER_RATING * rated_w(asset) + _ALWAYS_W
     if not abs(measurement.power_w) <= limit_w:
         return f"power {power(measurement.power_w)} is beyond {power(limit_w)}, twice the rating of {asset.name}"
@@ -29,5 +29,5 @@ def implausible(asset: Asset, measurement: Measurement, now: Now) -> str | None:
     if measurement.soc_wh is not None and not measurement.soc_wh <= _OVER_CAPACITY * asset.capacity_wh:
         return f"stored energy {measurement.soc_wh:.6g} Wh is beyond the capacity of {asset.name}"
     if measurement.time_ms > now.utc_ms + AHEAD_MS:
-        return f"its time is {(measurement.time_ms - now.utc_ms) / 1000:.0f} s ahead of the headend's clock"
+        return f"its time is {(measurement.time_ms - now.utc_ms) / 1000:.0f} s ahead of the clock"
     return None

@@ -94,6 +94,8 @@ def unanswered(placed: Placed, now_ms: int) -> Placed:
 def summarise(kept: Kept, name_of: Callable[[str], str], now_ms: int) -> Dispatch:
     """The dispatch after its intents have changed; the same object where that changes nothing about it.
 
+    Its reason is always of its intents as they are, though nobody may have been told (see `news`).
+
     `name_of` gives an asset's name for the causes.
     """
     dispatch, members = kept.dispatch, _members(kept)
@@ -104,22 +106,25 @@ def summarise(kept: Kept, name_of: Callable[[str], str], now_ms: int) -> Dispatc
     if state not in _TAKEN_OVER:  # which keeps the figures that it had
         figures = _placing(dispatch, members)
     causes = _causes(dispatch, members, name_of)
-    fresh = replace(dispatch, state=state, placed_w=figures[0], shortfall_w=figures[1], causes=causes)
+    reason = _reason(members, state)
+    fresh = replace(dispatch, state=state, reason=reason, placed_w=figures[0], shortfall_w=figures[1], causes=causes)
     if fresh == dispatch:
         return dispatch
-    return replace(fresh, reason=_reason(dispatch, members, state), updated_ms=now_ms)
+    return replace(fresh, updated_ms=now_ms) if news(dispatch, fresh) else fresh
 
 
-def measured_w(kept: Kept) -> float | None:
-    """What its assets measured when they last reported, summed, W; None until each that stands has."""
-    powers = [placed.power_w for placed in standing(kept)]
-    known = [w for w in powers if w is not None]
-    return fsum(known) if powers and len(known) == len(powers) else None
+def news(before: Dispatch, after: Dispatch) -> bool:
+    """Whether it has changed in more than its reason: how many members are how far is nobody's news by itself."""
+    return replace(after, reason=before.reason) != before
 
 
-def standing(kept: Kept) -> list[Placed]:
-    """The intents that carry the dispatch now: what is lost is not among them, nor whose agent does not answer."""
-    return [placed for placed in _members(kept) if not _lost(placed)]
+def carriers(kept: Kept) -> list[Placed]:
+    """The intents that carry the dispatch: what is lost is not among them, nor whose agent does not answer.
+
+    While some go on, those that have ended carry it no more; of one that is over they did.
+    """
+    stood = [placed for placed in _members(kept) if not _lost(placed)]
+    return [placed for placed in stood if not placed.over] or stood
 
 
 def _silent(placed: Placed) -> bool:
@@ -177,10 +182,10 @@ def _loss(placed: Placed, name_of: Callable[[str], str], reason: str) -> str:
     return f"{name_of(placed.asset_id)}: {reason}"
 
 
-def _reason(dispatch: Dispatch, members: Sequence[Placed], state: IntentState) -> str:
+def _reason(members: Sequence[Placed], state: IntentState) -> str:
     if len(members) == 1:
         return members[0].reason
     counts = Counter(placed.state for placed in members)
     if len(counts) == 1:
-        return dispatch.reason if state not in TERMINAL else members[0].reason
+        return members[0].reason if state in TERMINAL else ""
     return ", ".join(f"{counts[each]} of {len(members)} {each}" for each in (*_FORWARD, *_ENDINGS) if counts[each])

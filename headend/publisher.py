@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import fsum, isclose
+from typing import Final
 
 from dermscore.aggregate import Aggregate, aggregates
 from dermscore.intent import IntentState
@@ -10,11 +13,14 @@ from dermscore.model import Fleet, Measurement, Now
 from dermscore.points import Series
 from dermscore.quality import Cause, Quality, Validity, roll_up
 from headend import progress
+from headend.fleet import Power
 from headend.records import Kept
 from wire.convert import BoundaryOutcome, Reading
 
 _MOVING = frozenset({IntentState.ACTIVE, IntentState.FOLLOWING, IntentState.COMPLETE})
 _NEVER_HEARD = Quality(Validity.INVALID, causes=Cause.COMM_LOST)
+_NOISE: Final = 1e-12  # of a sum of floats; the next is the millionth of a watt that aggregates are rounded to
+_LEAST_W: Final = 1e-6
 
 
 def readings(
@@ -53,24 +59,63 @@ def _reading(series: Series, group: Aggregate, now: Now, calculated_ms: int) -> 
     )
 
 
-def outcome(kept: Kept, measurements: Mapping[str, Measurement]) -> BoundaryOutcome:
-    """What became of a command so far. `delivered_w` is what its assets measured, and absent before they moved.
+@dataclass(frozen=True, slots=True)
+class _Delivered:
+    """What the carriers of a command deliver together, W; when the newest of it was measured, by our wall clock."""
 
-    Its quality is the worst of what is known of those assets now: of one that has gone stale it is no longer good.
+    power_w: float
+    time_ms: int
+    quality: Quality
+
+
+def outcome(
+    kept: Kept, power_of: Callable[[str], Power | None], now: Now, *, not_before_ms: int = 0
+) -> BoundaryOutcome:
+    """What became of a command so far. `delivered_w` is what its assets measure now, and absent before they moved; of
+    one that is over, what they measured at its end.
+
+    `power_of` gives what an asset delivers (`LiveFleet.power`). The quality is the worst of what is known of those
+    assets: of one that has gone stale it is no longer good. The time is when the newest of them was measured, or now
+    where the sum is not to be believed any more, in our UTC; else when the state changed; never before `not_before_ms`.
     """
     dispatch = kept.dispatch
-    delivered_w = progress.measured_w(kept) if dispatch.state in _MOVING else None
+    delivered = _delivered(kept, power_of, now) if dispatch.state in _MOVING else None
     return BoundaryOutcome(
         id=dispatch.id,
         state=dispatch.state,
         reason="; ".join([*([dispatch.reason] if dispatch.reason else []), *dispatch.causes]),
-        delivered_w=delivered_w,
+        delivered_w=None if delivered is None else delivered.power_w,
         shortfall_w=dispatch.shortfall_w,
-        time_ms=dispatch.updated_ms,
-        quality=None if delivered_w is None else _delivered_quality(kept, measurements),
+        time_ms=max(not_before_ms, dispatch.updated_ms if delivered is None else delivered.time_ms),
+        quality=None if delivered is None else delivered.quality,
     )
 
 
-def _delivered_quality(kept: Kept, measurements: Mapping[str, Measurement]) -> Quality:
-    known = [measurements.get(placed.asset_id) for placed in progress.standing(kept)]
-    return roll_up(_NEVER_HEARD if one is None else one.quality for one in known)
+def news(told: BoundaryOutcome, fresh: BoundaryOutcome) -> bool:
+    """Whether a gateway that was told one must be told the other. A newer time alone is none, nor the noise of floats;
+    any other change is.
+    """
+    if replace(fresh, delivered_w=told.delivered_w, time_ms=told.time_ms) != told:
+        return True
+    if told.delivered_w is None or fresh.delivered_w is None:
+        return told.delivered_w is not fresh.delivered_w
+    return not isclose(told.delivered_w, fresh.delivered_w, rel_tol=_NOISE, abs_tol=_LEAST_W)
+
+
+def _delivered(kept: Kept, power_of: Callable[[str], Power | None], now: Now) -> _Delivered | None:
+    """None until each carrier's power is known. Of one that was not heard since the headend started it is what its
+    agent last reported, which nothing vouches for.
+    """
+    carriers = progress.carriers(kept)
+    live = [power_of(placed.asset_id) for placed in carriers]
+    ended = kept.dispatch.over
+    powers = [p.power_w if one is None or ended else one.power_w for p, one in zip(carriers, live, strict=True)]
+    known = [w for w in powers if w is not None]
+    if not known or len(known) < len(powers):
+        return None
+    quality = roll_up(_NEVER_HEARD if one is None else one.quality for one in live)
+    ages_ms = [now.mono_ms - one.taken_mono_ms for one in live if one is not None]
+    if ended:
+        return _Delivered(fsum(known), kept.dispatch.updated_ms, quality)
+    lost = quality.validity is Validity.INVALID
+    return _Delivered(fsum(known), now.utc_ms - (0 if lost else min(ages_ms)), quality)

@@ -51,6 +51,11 @@ class Dispatch:
     def over(self) -> bool:
         return self.state in TERMINAL
 
+    @property
+    def moving(self) -> bool:
+        """Whether it is a target that devices are known to carry out now."""
+        return self.mode is Mode.TARGET and self.state in (IntentState.ACTIVE, IntentState.FOLLOWING)
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:

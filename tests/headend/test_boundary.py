@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
+from dataclasses import replace
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -178,7 +179,8 @@ async def test_a_command_is_told_of_each_step_with_one_id(up, ids, dial_gateway,
         await wait_until(
             lambda: outcomes(gateway, identifier)[-1:] and outcomes(gateway, identifier)[-1].state is S.COMPLETE
         )
-        got = outcomes(gateway, identifier)
+        # The last of each state: where the reports of two assets fall into two periods, what lies between is told too.
+        got = list({each.state: each for each in outcomes(gateway, identifier)}.values())
         assert [each.state for each in got] == [
             S.SUBMITTED,
             S.SENT,
@@ -190,6 +192,91 @@ async def test_a_command_is_told_of_each_step_with_one_id(up, ids, dial_gateway,
         assert [each.delivered_w for each in got] == [None, None, None, 9e6, 18e6, 18e6]
         assert {each.shortfall_w for each in got} == {0.0}
         assert [each.quality and each.quality.validity for each in got] == [None] * 3 + [Validity.GOOD] * 3
+
+
+async def test_what_it_delivers_is_told_for_as_long_as_it_stands(
+    home, run_headend, ids, dial_gateway, dial_agent, opened, outcomes, wait_until
+):
+    """Agents report no more once a device follows: its telemetry says what becomes of the power, or its silence."""
+    passed_ms = 0
+
+    def clock() -> Now:
+        now = host_now()
+        return Now(now.utc_ms, now.mono_ms + passed_ms)
+
+    index = {ids.b1: 0}
+    async with (
+        run_headend(home, clock) as up,
+        dial_gateway(up, SERIES) as gateway,
+        dial_agent(up, ids.b1, (ids.b1,)) as agent,
+    ):
+        tell(agent, measured(ids.b1, 0.0))
+        await wait_until(lambda: agent.of("ack"))
+        identifier = send(gateway, ids.path, 5e6)
+        await wait_until(lambda: agent.of("setpoint"))
+        says(agent, agent.of("setpoint")[0], index, S.FOLLOWING, 5e6)
+        await wait_until(lambda: outcomes(gateway)[-1:] and outcomes(gateway)[-1].state is S.FOLLOWING)
+        assert outcomes(gateway)[-1].delivered_w == 5e6
+
+        seen, batches = len(outcomes(gateway)), len(gateway.heard)
+        tell(agent, measured(ids.b1, 5e6))
+        await wait_until(lambda: len(gateway.heard) >= batches + 3)
+        assert len(outcomes(gateway)) == seen, "what has not changed is not told again"
+
+        tell(agent, measured(ids.b1, 0.0))
+        await wait_until(lambda: outcomes(gateway)[-1].delivered_w == 0)
+        assert (outcomes(gateway)[-1].state, outcomes(gateway)[-1].quality.validity) == (S.FOLLOWING, Validity.GOOD)
+        assert len(outcomes(gateway)) == seen + 1
+
+        passed_ms = 13_000  # nothing more is heard of the asset
+        await wait_until(lambda: outcomes(gateway)[-1].quality.validity is Validity.INVALID)
+        assert len(outcomes(gateway)) == seen + 2
+        times = [each.time_ms for each in outcomes(gateway)]
+        assert times == sorted(times)
+        async with dial_gateway(up, SERIES, b"2" * 16) as again:
+            await wait_until(lambda: outcomes(again, identifier))
+            (told,) = outcomes(again, identifier)
+            assert (told.delivered_w, told.quality.validity) == (0, Validity.INVALID)
+            assert told.time_ms >= times[-1]
+
+
+async def test_values_stay_good_when_a_wall_clock_is_set_back(
+    home, run_headend, ids, dial_gateway, dial_agent, opened, wait_until
+):
+    offset_ms = 0
+
+    def clock() -> Now:
+        now = host_now()
+        return Now(now.utc_ms + offset_ms, now.mono_ms)
+
+    def powers(peer):
+        batches = [each.points for each in opened(peer) if each.WhichOneof("body") == "points"]
+        return [readings(batch, SERIES)[0] for batch in batches]
+
+    def tell_at(peer, power_w, agent_off_ms):
+        columns = telemetry_columns(
+            [replace(measured(ids.b1, power_w), time_ms=host_now().utc_ms + agent_off_ms)], {ids.b1: 0}, 1
+        )
+        columns.sent_ms = host_now().utc_ms + agent_off_ms
+        peer.session.outgoing.put(AgentMessage(telemetry=columns))
+
+    async with (
+        run_headend(home, clock) as up,
+        dial_gateway(up, SERIES) as gateway,
+        dial_agent(up, ids.b1, (ids.b1,)) as agent,
+    ):
+        tell_at(agent, 1e6, 0)
+        await wait_until(lambda: powers(gateway) and powers(gateway)[-1].value == 1e6)
+        offset_ms = -3_600_000
+        tell_at(agent, 2e6, 0)
+        await wait_until(lambda: powers(gateway)[-1].value == 2e6)
+        offset_ms = 0
+        tell_at(agent, 3e6, -7_200_000)
+        await wait_until(lambda: powers(gateway)[-1].value == 3e6)
+        heard = powers(gateway)
+        first = next(number for number, each in enumerate(heard) if each.value is not None)
+        assert {each.quality.validity for each in heard[first:]} == {Validity.GOOD}
+        assert {each.reporting for each in heard[first:]} == {1}
 
 
 @pytest.mark.parametrize(

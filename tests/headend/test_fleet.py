@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from dermscore.aggregate import aggregates
 from dermscore.model import Measurement
+from dermscore.points import PointKind, Quantity, Series
 from dermscore.quality import GOOD, Cause, Quality, Validity
-from headend.fleet import Connection, LiveFleet
+from headend.fleet import Connection, LiveFleet, Power
 from headend.plausible import implausible
+from headend.source_time import SourceTime
 
 
 def measured(asset_id: str, time_ms: int, **changes) -> Measurement:
@@ -30,7 +33,7 @@ def test_nothing_is_known_before_anything_is_heard(live, clocks):
     assert live.snapshot(clocks.now).connected == frozenset()
 
 
-def test_the_newest_by_its_sources_time_stands_and_back_fill_changes_nothing(live, ids, clocks):
+def test_the_newest_stands_and_back_fill_changes_nothing(live, ids, clocks):
     now = clocks.now
     assert live.take(measured(ids.b1, now.utc_ms), now)
     assert not live.take(measured(ids.b1, now.utc_ms - 1, power_w=9.0), now)
@@ -39,15 +42,87 @@ def test_the_newest_by_its_sources_time_stands_and_back_fill_changes_nothing(liv
 
 
 @pytest.mark.parametrize(
-    ("taken_s", "passed_s", "good"), [(0, 12, True), (0, 12.1, False), (30, 13, False), (-13, 0, False)]
+    ("taken_s", "passed_s", "good"), [(0, 12, True), (0, 12.1, False), (-11, 1.1, False), (-13, 0, False)]
 )
-def test_what_is_stale_by_either_clock_never_looks_good(live, ids, clocks, taken_s, passed_s, good):
-    """A source whose clock runs ahead must not keep a dead device alive."""
+def test_what_is_stale_never_looks_good(live, ids, clocks, taken_s, passed_s, good):
+    """By its source's clock when it comes, by our monotonic one from then on."""
     test = Quality(causes=Cause.TEST)
     live.take(measured(ids.b1, clocks.now.utc_ms + taken_s * 1000, quality=test), clocks.now)
     clocks.pass_s(passed_s)
     quality = live.measurements(clocks.now)[ids.b1].quality
     assert quality == (test if good else Quality(Validity.INVALID, causes=Cause.TEST | Cause.COMM_LOST))
+
+
+@pytest.mark.parametrize("step_s", [-86_400, -600, -13, 13, 600])
+def test_a_step_of_our_wall_clock_makes_nothing_stale_old_or_back_fill(live, fleet, ids, clocks, step_s):
+    """The agent's clock says how old a measurement is; ours, how long ago it came."""
+    source = SourceTime.first(clocks.now.utc_ms, clocks.now)
+    series = [Series("", PointKind.ALL, Quantity.POWER)]
+    for power_w in (1e6, 2e6, 3e6):
+        told = source.at(clocks.now)
+        assert live.take(measured(ids.b1, told.utc_ms - 250, power_w=power_w), told)
+        clocks.step_utc_s(step_s if power_w == 1e6 else 0)
+        known = live.measurements(clocks.now)
+        ((_, group),) = aggregates(fleet, known, series, clocks.now, live.fresh_within_ms)
+        assert (known[ids.b1].power_w, known[ids.b1].quality) == (power_w, GOOD)
+        assert (group.power_w, group.oldest_age_ms(clocks.now)) == (power_w, 250)
+        clocks.pass_s(4)
+    assert live.measurement(ids.b1, clocks.now).time_ms == told.utc_ms - 250, "its own time stays its source's"
+
+
+@pytest.mark.parametrize("step_ms", [-86_400_000, -600_000, 600_000])
+def test_a_step_of_an_agents_clock_costs_nothing(live, ids, clocks, step_ms):
+    source, off_ms = SourceTime.first(clocks.now.utc_ms, clocks.now), 0
+    for _ in range(3):
+        sent_ms = clocks.now.utc_ms + off_ms
+        source = source.hear(sent_ms, clocks.now)
+        assert live.take(measured(ids.b1, sent_ms - 250), source.at(clocks.now))
+        assert live.measurements(clocks.now)[ids.b1].quality == GOOD
+        clocks.pass_s(4)
+        off_ms = step_ms
+
+
+def test_back_fill_is_told_from_a_step_by_when_it_was_sent(live, ids, clocks):
+    source = SourceTime.first(clocks.now.utc_ms, clocks.now)
+    assert live.take(measured(ids.b1, clocks.now.utc_ms), source.at(clocks.now))
+    assert not live.take(measured(ids.b1, clocks.now.utc_ms - 600_000, power_w=9.0), source.at(clocks.now))
+    assert live.latest(ids.b1).measurement.power_w == 1e6
+
+
+def test_what_is_told_again_is_no_younger_but_may_have_become_worse(live, ids, clocks):
+    taken = measured(ids.b1, clocks.now.utc_ms)
+    held = replace(taken, quality=Quality(Validity.HELD, causes=Cause.COMM_LOST))
+    assert live.take(taken, clocks.now)
+    clocks.pass_s(4)
+    assert live.take(held, clocks.now)
+    assert live.measurements(clocks.now)[ids.b1].quality == held.quality
+    assert not live.take(taken, clocks.now), "a repeat of the first mends nothing"
+    clocks.pass_s(8.1)
+    assert live.measurements(clocks.now)[ids.b1].quality.validity is Validity.INVALID
+
+
+def test_a_device_whose_clock_runs_ahead_is_lost_when_it_falls_silent(live, ids, clocks):
+    live.take(measured(ids.b1, clocks.now.utc_ms + 50_000), clocks.now)
+    clocks.pass_s(12.1)
+    assert live.measurements(clocks.now)[ids.b1].quality.validity is Validity.INVALID
+
+
+def test_power_is_of_telemetry_or_of_a_newer_report(live, ids, clocks):
+    assert live.power(ids.b1, clocks.now) is None
+    live.report(ids.b1, 5e6, clocks.now.utc_ms, clocks.now)
+    assert live.power(ids.b1, clocks.now) is None, "a report alone has no quality"
+    live.take(measured(ids.b1, clocks.now.utc_ms - 2000), clocks.now)
+    assert live.power(ids.b1, clocks.now) == Power(5e6, clocks.now.mono_ms, GOOD)
+    live.report(ids.b1, 6e6, clocks.now.utc_ms, clocks.now)
+    live.report(ids.b1, 5e6, clocks.now.utc_ms, clocks.now)
+    assert live.power(ids.b1, clocks.now).power_w == 5e6, "of two of one millisecond the later counts"
+    live.report(ids.b1, 4e6, clocks.now.utc_ms - 1000, clocks.now)
+    assert live.power(ids.b1, clocks.now).power_w == 5e6, "a report said again is not newer"
+    clocks.pass_s(4)
+    live.take(measured(ids.b1, clocks.now.utc_ms), clocks.now)
+    assert live.power(ids.b1, clocks.now).power_w == 1e6
+    clocks.pass_s(12.1)
+    assert live.power(ids.b1, clocks.now).quality == Quality(Validity.INVALID, causes=Cause.COMM_LOST)
 
 
 def test_a_newer_session_of_one_agent_replaces_the_older_and_its_end_removes_nothing(live, ids):

@@ -80,7 +80,7 @@ def test_an_agent_that_does_not_answer_is_left_out_until_it_does():
     without = progress.summarise(before, str.upper, 7)
     assert (without.state, without.placed_w, without.shortfall_w) == (S.FOLLOWING, 10.0, 20.0)
     assert without.causes == ("B: its agent does not answer",)
-    assert progress.measured_w(before) == 10.0
+    assert [one.asset_id for one in progress.carriers(before)] == ["a"]
     answers = progress.reported(silent, Report("b", "e", 1, "d", S.RECEIVED, "", 5, None))
     after_all = replace(before, dispatch=without, intents=(before.intents[0], answers))
     fresh = progress.summarise(after_all, str.upper, 9)
@@ -92,6 +92,24 @@ def test_an_agent_that_does_not_answer_is_left_out_until_it_does():
     fresh = progress.summarise(ended, str.upper, 9)
     assert (fresh.state, fresh.shortfall_w) == (S.COMPLETE, 20.0)
     assert fresh.causes == ("B: its time is over; its agent was never heard of it",)
+
+
+def test_a_reason_is_of_the_members_as_they_are_and_no_news_by_itself():
+    first = progress.summarise(kept(placed("a", 1.0, S.RECEIVED), placed("b", 1.0, S.SENT)), str.upper, 7)
+    assert first.reason == "1 of 2 sent, 1 of 2 received"
+    moved = replace(kept(placed("a", 1.0, S.ACTIVE), placed("b", 1.0, S.SENT)), dispatch=first)
+    second = progress.summarise(moved, str.upper, 9)
+    assert (second.reason, second.updated_ms) == ("1 of 2 sent, 1 of 2 active", 7)
+    assert not progress.news(first, second)
+    both = progress.summarise(replace(moved, intents=(placed("a", 1.0, S.ACTIVE),) * 2), str.upper, 11)
+    assert (both.state, both.reason, both.updated_ms) == (S.ACTIVE, "", 11)
+    assert progress.news(second, both)
+
+
+def test_what_has_ended_carries_no_more_while_others_go_on():
+    ended, goes_on, lost = placed("a", 1.0, S.COMPLETE), placed("b", 1.0, S.FOLLOWING), placed("c", 1.0, S.REFUSED)
+    assert progress.carriers(kept(ended, goes_on, lost)) == [goes_on]
+    assert progress.carriers(kept(ended, lost)) == [ended]
 
 
 def test_only_what_was_never_answered_in_time_is_silent():

@@ -12,6 +12,7 @@ from dermscore.model import Measurement
 from dermscore.points import PointKind, Quantity, Series
 from dermscore.quality import GOOD, Cause, Quality, Validity
 from headend import publisher
+from headend.fleet import Power
 from headend.records import Dispatch, Kept, Mode, Placed
 
 TEST = Quality(causes=Cause.TEST)
@@ -67,10 +68,21 @@ def test_a_path_without_assets_has_no_value_and_no_members(fleet, clocks):
 
 
 def kept(state, *members):
-    """A dispatch in `state`, of members that are as far and measured 5 W each."""
+    """A dispatch in `state`, of members that are as far and reported 5 W each."""
     dispatch = Dispatch("d", "p", "n", None, Mode.TARGET, 10.0, 1.0, "scada", 1, 0, 1000, state, "", 10.0, 0.0, (), 500)
     intents = [Intent(name, "e", 1, "d", 5.0, 0.0, 0, 1000, "scada", 1) for name in members]
     return Kept(dispatch, tuple(Placed(one, 5.0, False, "", state, power_w=5.0) for one in intents))
+
+
+def told(clocks, whole, quality_of, *, power_w=7.0, ages_ms=None, not_before_ms=0):
+    """What is said where these assets deliver `power_w` each, with these qualities (None: never heard)."""
+    ages_ms = ages_ms or {}
+    known = {
+        name: Power(power_w, clocks.now.mono_ms - ages_ms.get(name, 1500), quality)
+        for name, quality in quality_of.items()
+        if quality is not None
+    }
+    return publisher.outcome(whole, known.get, clocks.now, not_before_ms=not_before_ms)
 
 
 @pytest.mark.parametrize(
@@ -80,23 +92,67 @@ def kept(state, *members):
         ((GOOD, TEST), Validity.GOOD, Cause.TEST),
         ((TEST, STALE), Validity.INVALID, Cause.TEST | Cause.COMM_LOST),
         ((GOOD, HELD), Validity.HELD, Cause.NONE),
-        ((GOOD, None), Validity.INVALID, Cause.COMM_LOST),
     ],
 )
-def test_what_was_delivered_is_as_good_as_the_worst_of_it(clocks, qualities, validity, causes):
-    known = {name: measured(name, clocks, quality=each) for name, each in zip("ab", qualities, strict=True) if each}
-    said = publisher.outcome(kept(S.FOLLOWING, "a", "b"), known)
-    assert said.delivered_w == 10.0
+def test_what_is_delivered_is_measured_now_and_as_good_as_the_worst_of_it(clocks, qualities, validity, causes):
+    said = told(clocks, kept(S.FOLLOWING, "a", "b"), dict(zip("ab", qualities, strict=True)))
+    assert said.delivered_w == 14.0
     assert (said.quality.validity, said.quality.causes) == (validity, causes)
 
 
+def test_of_one_that_was_not_heard_it_is_what_was_reported_and_nothing_vouches_for_it(clocks):
+    said = told(clocks, kept(S.FOLLOWING, "a", "b"), {"a": GOOD, "b": None})
+    assert (said.delivered_w, said.time_ms) == (12.0, clocks.now.utc_ms)
+    assert (said.quality.validity, said.quality.causes) == (Validity.INVALID, Cause.COMM_LOST)
+
+
+def test_what_was_never_measured_is_not_made_up(clocks):
+    whole = kept(S.FOLLOWING, "a", "b")
+    unknown = replace(whole, intents=(whole.intents[0], replace(whole.intents[1], power_w=None)))
+    assert told(clocks, unknown, {"a": GOOD}).delivered_w is None
+
+
 def test_where_nothing_is_delivered_nothing_vouches_for_it(clocks):
-    said = publisher.outcome(kept(S.RECEIVED, "a"), {"a": measured("a", clocks)})
-    assert (said.delivered_w, said.quality) == (None, None)
+    said = told(clocks, kept(S.RECEIVED, "a"), {"a": GOOD})
+    assert (said.delivered_w, said.quality, said.time_ms) == (None, None, 500)
 
 
 def test_an_asset_that_does_not_carry_the_command_does_not_count(clocks):
     whole = kept(S.FOLLOWING, "a", "b")
-    refused = replace(whole, intents=(whole.intents[0], replace(whole.intents[1], state=S.REFUSED)))
-    said = publisher.outcome(refused, {"a": measured("a", clocks, quality=TEST)})
-    assert (said.delivered_w, said.quality.validity, said.quality.causes) == (5.0, Validity.GOOD, Cause.TEST)
+    for over in (S.REFUSED, S.COMPLETE):
+        part = replace(whole, intents=(whole.intents[0], replace(whole.intents[1], state=over)))
+        said = told(clocks, part, {"a": TEST, "b": STALE})
+        assert (said.delivered_w, said.quality.validity, said.quality.causes) == (7.0, Validity.GOOD, Cause.TEST)
+
+
+def test_what_is_over_delivered_what_it_did_at_its_end(clocks):
+    said = told(clocks, kept(S.COMPLETE, "a", "b"), {"a": GOOD, "b": GOOD}, power_w=0.0)
+    assert (said.delivered_w, said.time_ms) == (10.0, 500)
+
+
+def test_its_time_is_of_the_newest_measurement_and_never_goes_back(clocks):
+    whole, good = kept(S.FOLLOWING, "a", "b"), {"a": GOOD, "b": GOOD}
+    newest_ms = clocks.now.utc_ms - 200
+    assert told(clocks, whole, good, ages_ms={"a": 200, "b": 4000}).time_ms == newest_ms
+    assert told(clocks, whole, good, ages_ms={"a": 200}, not_before_ms=newest_ms + 3).time_ms == newest_ms + 3
+    lost = told(clocks, whole, {"a": GOOD, "b": STALE}, ages_ms={"a": 200})
+    assert lost.time_ms == clocks.now.utc_ms, "that it is lost is known since now"
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_news"),
+    [
+        ({}, False),
+        ({"time_ms": 9}, False),
+        ({"delivered_w": 14.0 * (1 + 1e-14)}, False),
+        ({"delivered_w": 14.001}, True),
+        ({"delivered_w": 0.0}, True),
+        ({"delivered_w": None, "quality": None}, True),
+        ({"quality": STALE}, True),
+        ({"shortfall_w": 1.0}, True),
+        ({"state": S.COMPLETE}, True),
+    ],
+)
+def test_a_newer_time_and_the_noise_of_floats_are_no_news_and_any_real_change_is(clocks, changes, is_news):
+    before = told(clocks, kept(S.FOLLOWING, "a", "b"), {"a": GOOD, "b": GOOD})
+    assert publisher.news(before, replace(before, **changes)) is is_news
