@@ -71,7 +71,10 @@ async def _perform(plant: Plant, screen: Screen, report: Report, stop: asyncio.E
 
 async def _tell(plant: Plant, screen: Screen, report: Report) -> None:
     for stage in stages.STAGES:
-        if not await _prove(stage, plant, screen, report):
+        if stage.needs_storage and not plant.commands:
+            report.not_applicable.append(stage.name)
+            screen.say(f"[not applicable] {stage.name}: the fleet has no battery")
+        elif not await _prove(stage, plant, screen, report):
             return
 
 

@@ -75,8 +75,8 @@ class Plant:
     folder: Path
     ports: Ports
     fleet: Fleet
-    points: tuple[PointRow, ...] = ()
-    commands: tuple[CommandRow, ...] = ()
+    points: tuple[PointRow, ...]
+    commands: tuple[CommandRow, ...]
     headend: Child = field(init=False)
     launcher: Child = field(init=False)
     gateway: Child = field(init=False)
@@ -110,17 +110,20 @@ class Plant:
         """Lay the folder out and read the fleet.
 
         Raises:
-            BadInput: the assets file cannot be used.
+            BadInput: the assets file cannot be used, or no contract can be made for its fleet.
             FileExistsError: the folder holds something already.
         """
         if folder.exists() and any(folder.iterdir()):
             raise FileExistsError(f"{folder} is not empty: name a new or an empty folder with --dir")
         source = assets_file or packaged("assets.yaml")
         fleet = assets.load_file(source)
+        points_text, commands_text = sheets.for_fleet(fleet)
+        points = read_points(points_text, "points.csv")
+        commands = read_commands(commands_text, "commands.csv", points)
         for name in ("logs", "agents"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, folder / "assets.yaml")
-        return cls(folder, Ports.choose(), fleet)
+        return cls(folder, Ports.choose(), fleet, points, commands)
 
     @property
     def assets(self) -> Path:
@@ -162,8 +165,6 @@ class Plant:
         (contract / "commands.csv").write_text(commands)
         boundary = (contract / "boundary.yaml").read_text()
         (contract / "boundary.yaml").write_text(boundary.replace("127.0.0.1:20000", f"127.0.0.1:{self.ports.dnp3}"))
-        self.points = read_points(points, "points.csv")
-        self.commands = read_commands(commands, "commands.csv", self.points)
 
     async def start(self) -> None:
         for child in (self.headend, self.launcher, self.gateway):

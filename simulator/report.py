@@ -24,6 +24,8 @@ class Report:
     audit_key: str = ""
     verify: str = "not run"
     http: str = ""
+    # Stages that need a battery, where the fleet has none.
+    not_applicable: list[str] = field(default_factory=list)
     failed_stages: list[str] = field(default_factory=list)
     # From the moment an aggregate was calculated (the event's own time) to its arrival at the master, in ms.
     latencies_ms: list[float] = field(default_factory=list)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 
 from dermscore.model import Fleet, Kind, Site
@@ -16,6 +17,7 @@ from dermscore.sheets import COMMAND_COLUMNS, POINT_COLUMNS
 OUTSTATION = "main"
 STALE_AFTER_S = 10
 MIN_COVERAGE_PCT = 80
+_LONGEST_LABEL = 64 - len(" storage available down")
 _WHY = {"reason": "visibility of storage at the feeder", "owner": "OT engineering", "ticket": "CHG-1001", "bcsi": "no"}
 _ASK = {"reason": "operator control of storage", "owner": "OT engineering", "ticket": "CHG-1002", "retired": "no"}
 
@@ -27,14 +29,30 @@ def for_fleet(fleet: Fleet) -> tuple[str, str]:
 
 def _points(fleet: Fleet) -> Iterator[dict[str, object]]:
     """Rows without an index: the telemetry of every place, then what the gateway says of itself and of the commands."""
-    for site in fleet.sites.values():
-        yield from _place(fleet, site.path, site.name)
-    for path in dict.fromkeys(site.path.split("/site/")[0] for site in fleet.sites.values() if "/site/" in site.path):
-        yield from _place(fleet, path, path.rpartition("/")[2])
+    labels = _labels(fleet)
+    for path, label in labels.items():
+        yield from _place(fleet, path, label)
     yield from _gateway()
     controlled = _controlled(fleet)
     if controlled is not None:
-        yield from _command_points(controlled)
+        yield from _command_points(controlled.path, labels[controlled.path])
+
+
+def _labels(fleet: Fleet) -> dict[str, str]:
+    """What each site, and then each parent of one, is called in the names of its points, by path.
+
+    A sheet's names are shorter than a site's may be, are told apart, and begin no formula.
+    """
+    places = {site.path: site.name for site in fleet.sites.values()}
+    for path in dict.fromkeys(path.split("/site/")[0] for path in places if "/site/" in path):
+        places.setdefault(path, path.rpartition("/")[2])
+    taken: dict[str, str] = {}  # the path by its label
+    for path, name in places.items():
+        plain = name if name[0].isalnum() else f"site {name}"
+        ends = itertools.chain([""], (f" {number}" for number in itertools.count(2)))
+        labels = (plain[: _LONGEST_LABEL - len(end)].rstrip() + end for end in ends)
+        taken[next(label for label in labels if label not in taken)] = path
+    return {path: label for label, path in taken.items()}
 
 
 def _place(fleet: Fleet, path: str, name: str) -> Iterator[dict[str, object]]:
@@ -125,13 +143,12 @@ def _gateway() -> Iterator[dict[str, object]]:
         yield _row(name, "", PointKind.GATEWAY, quantity, unit, event_class=event_class)
 
 
-def _command_points(site: Site) -> Iterator[dict[str, object]]:
+def _command_points(path: str, label: str) -> Iterator[dict[str, object]]:
     for verb in ("target", "release"):
-        name = f"{site.name} {verb}"
-        yield _row(f"{name} state", site.path, PointKind.COMMAND, Quantity.COMMAND_STATE, "state", event_class=1)
+        yield _row(f"{label} {verb} state", path, PointKind.COMMAND, Quantity.COMMAND_STATE, "state", event_class=1)
     yield _row(
-        f"{site.name} target feedback",
-        site.path,
+        f"{label} target feedback",
+        path,
         PointKind.COMMAND,
         Quantity.COMMAND_FEEDBACK,
         "kW",
@@ -144,6 +161,7 @@ def _commands(fleet: Fleet) -> list[dict[str, object]]:
     site = _controlled(fleet)
     if site is None:
         return []
+    label = _labels(fleet)[site.path]
     storage = [asset for asset in fleet.under(site.path) if asset.kind is Kind.BATTERY]
     shared = {
         "path": site.path,
@@ -160,20 +178,20 @@ def _commands(fleet: Fleet) -> list[dict[str, object]]:
         **_ASK,
     }
     target = {
-        "name": f"{site.name} target",
+        "name": f"{label} target",
         "mode": "target",
         "unit": "kW",
         "type": "AO",
         "low": round(sum(asset.min_w for asset in storage) / 1e3),
         "high": round(sum(asset.max_w for asset in storage) / 1e3),
-        "status_point": f"{site.name} target state",
+        "status_point": f"{label} target state",
     }
     release = {
-        "name": f"{site.name} release",
+        "name": f"{label} release",
         "mode": "release",
         "unit": "state",
         "type": "BO",
-        "status_point": f"{site.name} release state",
+        "status_point": f"{label} release state",
     }
     return [{**shared, **target}, {**shared, **release}]
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dermscore import assets, yamlfile
-from dermscore.model import Fleet
+from dermscore.model import Asset, Fleet, Kind, Site
 from dermscore.points import Mode
 from dermscore.sheets import read_commands, read_points
 from simulator import sheets
@@ -24,6 +26,27 @@ def test_any_fleet_gets_sheets_that_load(fleet: tuple[int, int]) -> None:
     for site in generated.sites.values():
         assert any(point.path == site.path for point in points)
     assert [command.mode for command in commands] in ([Mode.TARGET, Mode.RELEASE], [])
+
+
+def battery(site: Site) -> Asset:
+    return Asset(f"b-{site.id}", "B", site.id, Kind.BATTERY, 1e8, 5e7, -5e7, 0.9, 1e6, 0, 100, "simulated", "default")
+
+
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=100).filter(
+    lambda name: name.isprintable() and name == name.strip()
+)
+
+
+@given(st.lists(NAMES | st.sampled_from(["N" * 100, "N" * 99 + "M", "F1", "=cmd()", "-"]), min_size=1, max_size=6))
+def test_sites_of_any_names_get_sheets_that_load(names: list[str]) -> None:
+    sites = [Site(str(n), name, "R", f"feeder/F1/site/{n}") for n, name in enumerate(names)]
+    fleet = Fleet({site.id: site for site in sites}, {f"b-{site.id}": battery(site) for site in sites})
+    points_text, commands_text = sheets.for_fleet(fleet)
+    points = read_points(points_text, "points.csv")
+    assert len(read_commands(commands_text, "commands.csv", points)) == 2
+    assert len({point.name for point in points}) == len(points)
+    if len(names[0]) <= 40 and names[0][0].isalnum():
+        assert points[0].name == f"{names[0]} power"
 
 
 def test_the_packaged_sheets_are_those_of_the_packaged_fleet() -> None:

@@ -331,6 +331,8 @@ def test_http_is_not_bound_wider_than_loopback(home: Home, host: str) -> None:
         ("audit verify nowhere --key made/gateway/keys/audit.pub", COULD_NOT_TELL, "holds no audit log"),
         ("audit verify made/gateway/trail --key made/gateway/keys/audit.key", COULD_NOT_TELL, "not a verifier key"),
         ("demo --seconds -1", COULD_NOT_TELL, "--seconds"),
+        ("demo --seconds nan", COULD_NOT_TELL, "not a finite number"),
+        ("demo --seconds inf", COULD_NOT_TELL, "not a finite number"),
         ("demo --seconds 0 --dir made", FOUND_WRONG, "is not empty"),
     ],
 )  # fmt: skip
