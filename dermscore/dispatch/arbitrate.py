@@ -1,63 +1,30 @@
-"""Which program's wish stands at each node: IEEE 2030.5 events, per control mode.
+"""Which program's wish stands at each node: IEEE 2030.5 events and defaults, per control mode.
 
-Sources: IEEE Std 2030.5-2018 clause 10.2.3, "Event rules and guidelines" (overlapping events; the newer by
-`creationTime` at equal primacy), and the `primacy` attribute of DERProgram (a lower number outranks). What those leave
-open, equal primacy and equal time, is decided by the mRID: the larger stands, as 2030.5 orders its lists.
+Sources: IEEE Std 2030.5-2018 clause 10.2.3.3, "Event rules and guidelines" (rule f: of two events the one with the
+larger creationTime is newer; rule t: differing controls are independent and supersede nothing of each other), the
+`primacy` of DERProgram (a lower number outranks), EventStatus; and the SunSpec CSIP conformance test procedures 1.2,
+BASIC-016 to -026 and AGG-002 to -012, where they decide what 2030.5 leaves open. What both leave open, equal primacy
+and equal time, is decided by the mRID: the larger stands, as 2030.5 orders its lists. docs/explanation/who-wins.md
+tells it all with a worked timeline.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
+from dermscore.dispatch.claims import Claim, claimed
+from dermscore.dispatch.events import Event, EventStatus, Program
 from dermscore.dispatch.modes import Mode, Value, value_problem
+from dermscore.dispatch.timeline import Segment, timeline
+from dermscore.dispatch.versions import merged
 from dermscore.model import Now
 
-OnSupersede = Literal["terminate", "resume"]
-"""What becomes of an event that was superseded in a mode when its superseder ends: it stays over, or comes back."""
-
-
-class Program(Protocol):
-    """What arbitration needs to know of a program (`dermscore.policy` has the whole).
-
-    `defaults` is what stands where no event does, by node and mode (DefaultDERControl).
-    """
-
-    @property
-    def primacy(self) -> int: ...
-    @property
-    def on_supersede(self) -> OnSupersede: ...
-    @property
-    def defaults(self) -> Mapping[str, Mapping[Mode, Value]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A wish for one node over a time, in one or several modes: a DERControl.
-
-    `id` is the dispatch id (the mRID), `node` a tree path or an asset id. `controls` has a value for each mode that it
-    speaks of, None for a release. `issued_ms` is its creationTime. Times are the headend's UTC ms; `ends_ms` is the
-    first moment at which it no longer stands. `primacy` lowers its program's (a larger number), and never raises it.
-
-    `randomize_start_s` and `randomize_duration_s` bound what is drawn once, from the ids: seconds later, or earlier
-    where negative. `cancelled_ms` is when it was cancelled, `cancel_randomized` whether its end is then spread too.
-    `ramp_w_per_s` is how fast its value is to be reached (setGradW), None at once.
-    """
-
-    id: str
-    node: str
-    program: str
-    issued_ms: int
-    starts_ms: int
-    ends_ms: int
-    controls: Mapping[Mode, Value | None]
-    primacy: int | None = None
-    randomize_start_s: int = 0
-    randomize_duration_s: int = 0
-    ramp_w_per_s: float | None = None
-    cancelled_ms: int | None = None
-    cancel_randomized: bool = False
+Key = tuple[str, Mode]
+_NOTHING: Final[Mapping[Mode, EventStatus]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +40,10 @@ class Next:
 class Control:
     """What stands at a node in a mode, since when and until when.
 
-    `value` is None for a release. `source` is the id of the event that won, or `default of program X`; `until_ms` is
-    None where nothing known will end it. `from_value` is what stood just before `since_ms` (None: nothing did),
-    from where `ramp_w_per_s` leads; `then` is what will stand from `until_ms` on (None: nothing will).
+    `value` is None for a release. `source` is the id of the event that won, or `default of program X`. `until_ms` is
+    when something else will stand, as known now, and `then` what that is (None: nothing will); both are None where no
+    end is known. `from_value` is what stood just before `since_ms` (None: nothing did), from where `ramp_w_per_s`
+    leads. A default that no event has preceded stands since 0.
     """
 
     node: str
@@ -110,7 +78,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """`event` was outranked in `mode` by the event `by` at `at_ms`; it stays active in its other modes."""
+    """`event` would stand now in `mode`, but was outranked by the event `by` at `at_ms`. Its other modes go on."""
 
     event: Event
     mode: Mode
@@ -128,12 +96,17 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """What stands now, by (node, mode), what will stand, and what does not, with the reason."""
+    """What stands now, by (node, mode), and what does not, with the reason.
 
-    in_force: Mapping[tuple[str, Mode], Control] = field(default_factory=dict)
+    `upcoming` is what will stand later, as known now: whatever replaces a control is announced there. `statuses` has
+    the state of each event that is known, by (id, node) and mode.
+    """
+
+    in_force: Mapping[Key, Control] = field(default_factory=dict)
     superseded: tuple[Superseded, ...] = ()
     ignored: tuple[Ignored, ...] = ()
     upcoming: tuple[Control, ...] = ()
+    statuses: Mapping[tuple[str, str], Mapping[Mode, EventStatus]] = field(default_factory=dict)
 
     def at(self, node: str, mode: Mode = Mode.TARGET_W) -> Control | None:
         """What stands at exactly this node."""
@@ -144,42 +117,107 @@ class Controls:
         found = [control for node in nodes if (control := self.at(node, mode)) is not None]
         return max(found, key=lambda control: control.rank, default=None)
 
+    def status(self, event: Event) -> Mapping[Mode, EventStatus]:
+        """The state of an event, mode by mode; empty for one that is ignored or not known yet."""
+        return self.statuses.get((event.id, event.node), _NOTHING)
+
 
 def arbitrate(programs: Mapping[str, Program], events: Iterable[Event], now: Now) -> Controls:
-    """Decide which event stands at each node, in each mode, at `now.utc_ms` (events run on server time).
+    """Decide what stands at each node, in each mode, at `now.utc_ms` (events run on server time).
 
-    Per node and mode the lower primacy wins; at equal primacy the newer; at equal time the larger mRID. An event that
-    has not begun or has ended counts for nothing. The result does not depend on the order of `events`. Cost grows with
-    their number.
+    Per node and mode, apart from all others: any event in effect beats any default; the lower primacy wins; at equal
+    primacy the newer; at equal time the larger mRID. Of defaults too the lower primacy wins, however much laxer it is.
+
+    Pass *all* events of the log, also those that are over: what was superseded stays so when its superseder ends
+    (`on_supersede: terminate` of its own program) or comes back (`resume`), and that follows from the events alone. So
+    the result depends neither on their order, nor on how often one is given, nor on what was asked before; what was
+    not known at `now` does not count at it. Cost grows with events and nodes.
+
+    Args:
+        programs: by name; an event of any other is ignored.
+        events: of any nodes. One id stands once at one node: a second version may only cancel it.
+        now: the moment. Only `utc_ms` is read.
+
+    Raises:
+        ValueError: a program's default is no value for its mode.
     """
-    claims: dict[tuple[str, Mode], list[tuple[Control, Event]]] = {}
+    defaults = _defaults(programs)
+    claims, ignored = _claims(programs, events, now.utc_ms)
+    in_force: dict[Key, Control] = {}
+    upcoming: list[Control] = []
+    superseded: list[Superseded] = []
+    statuses: dict[tuple[str, str], dict[Mode, EventStatus]] = {}
+    for key in sorted(claims.keys() | defaults.keys()):
+        course = _Course(key, claims.get(key, []), defaults.get(key), now.utc_ms)
+        current, *later = course.controls()
+        if current is not None:
+            in_force[key] = current
+        upcoming += [control for control in later if control is not None]
+        superseded += course.superseded()
+        for claim, status in course.statuses():
+            statuses.setdefault((claim.event.id, claim.event.node), {})[claim.mode] = status
+    superseded.sort(key=lambda each: (each.event.id, each.event.node, each.mode))
+    upcoming.sort(key=lambda control: (control.since_ms, control.node, control.mode))
+    return Controls(in_force, tuple(superseded), ignored, tuple(upcoming), statuses)
+
+
+class _Default(NamedTuple):
+    """A program's default control at one node in one mode; the largest stands."""
+
+    rank: tuple[int, str]
+    value: Value
+
+    @property
+    def source(self) -> str:
+        return f"default of program {self.rank[1]}"
+
+
+def _defaults(programs: Mapping[str, Program]) -> dict[Key, _Default]:
+    """The default that stands at each node in each mode: the lower primacy, then the larger name."""
+    found: dict[Key, _Default] = {}
+    for name, program in programs.items():
+        rank = (-program.primacy, name)
+        for node, values in program.defaults.items():
+            for mode, value in values.items():
+                problem = value_problem(mode, value)
+                if problem:
+                    raise ValueError(f"the default of program {name} at {node!r}: {problem}")
+                best = found.get((node, mode))
+                if best is None or best.rank < rank:
+                    found[node, mode] = _Default(rank, value)
+    return found
+
+
+def _claims(
+    programs: Mapping[str, Program], events: Iterable[Event], now_ms: int
+) -> tuple[dict[Key, list[Claim]], tuple[Ignored, ...]]:
+    """The claims to each mode of each node, the highest first, and the events that make none."""
+    usable: list[Event] = []
     ignored: list[Ignored] = []
     for event in events:
         reason = _unusable(programs, event)
         if reason is not None:
             ignored.append(Ignored(event, reason))
-        elif event.starts_ms <= now.utc_ms < event.ends_ms:
-            for mode, value in event.controls.items():
-                control = _control(programs, event, mode, value)
-                claims.setdefault((event.node, mode), []).append((control, event))
-    in_force: dict[tuple[str, Mode], Control] = {}
-    superseded: list[Superseded] = []
-    for key in sorted(claims):
-        winner = max((control for control, _ in claims[key]), key=lambda control: control.rank)
-        in_force[key] = winner
-        superseded += [
-            Superseded(event, key[1], winner.source, winner.since_ms)
-            for _, event in claims[key]
-            if event.id != winner.source
-        ]
-    superseded.sort(key=lambda each: (each.event.id, each.mode))
-    ignored.sort(key=lambda each: each.event.id)
-    return Controls(in_force, tuple(superseded), tuple(ignored))
+        elif event.heard_ms <= now_ms:
+            usable.append(event)
+    kept, edited = merged(usable)
+    ignored += [Ignored(event, "it changes an event that there is; only cancelling is allowed") for event in edited]
+    claims: dict[Key, list[Claim]] = {}
+    for event in kept:
+        program = programs[event.program]
+        for claim in claimed(event, program.primacy, program.on_supersede == "terminate"):
+            claims.setdefault((event.node, claim.mode), []).append(claim)
+    for rivals in claims.values():
+        rivals.sort(key=lambda claim: claim.rank, reverse=True)
+    ignored.sort(key=lambda each: (each.event.id, each.event.node, repr(each)))
+    return claims, tuple(ignored)
 
 
 def _unusable(programs: Mapping[str, Program], event: Event) -> str | None:
     if event.program not in programs:
         return f"there is no program {event.program!r}"
+    if not event.controls:
+        return "it says nothing of any mode"
     for mode, value in event.controls.items():
         problem = None if value is None else value_problem(mode, value)
         if problem:
@@ -187,16 +225,66 @@ def _unusable(programs: Mapping[str, Program], event: Event) -> str | None:
     return None
 
 
-def _control(programs: Mapping[str, Program], event: Event, mode: Mode, value: Value | None) -> Control:
-    return Control(
-        node=event.node,
-        mode=mode,
-        value=value,
-        source=event.id,
-        program=event.program,
-        primacy=max(programs[event.program].primacy, event.primacy or 0),
-        issued_ms=event.issued_ms,
-        since_ms=event.starts_ms,
-        until_ms=event.ends_ms,
-        ramp_w_per_s=event.ramp_w_per_s,
-    )
+@dataclass(slots=True)
+class _Course:
+    """What happens at one node in one mode. Owner of every field: the call of `arbitrate` that made it."""
+
+    key: Key
+    claims: Sequence[Claim]
+    default: _Default | None
+    now_ms: int
+    segments: list[Segment] = field(init=False)
+    place: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        segments = timeline(self.claims, self.now_ms)
+        self.segments = [(min(0, segments[0][0] if segments else 0), None), *segments]
+        self.place = bisect_right(self.segments, self.now_ms, key=lambda segment: segment[0]) - 1
+
+    def controls(self) -> Iterator[Control | None]:
+        """What stands now, and then what will, in order; None where nothing does."""
+        for place in range(max(self.place, 0), len(self.segments)):
+            yield self._control(place)
+
+    def superseded(self) -> Iterator[Superseded]:
+        """The claims that would stand now but for a higher one."""
+        since_ms, top = self.segments[self.place]
+        for claim in self.claims:
+            if claim is top or not claim.start_ms <= self.now_ms < claim.stop_ms:
+                continue
+            by, at_ms = claim.over_by or top, claim.over_ms
+            assert by is not None  # what is neither over nor standing waits below what stands
+            at_ms = max(since_ms, claim.start_ms) if at_ms is None else at_ms
+            yield Superseded(claim.event, claim.mode, by.event.id, at_ms)
+
+    def statuses(self) -> Iterator[tuple[Claim, EventStatus]]:
+        top = self.segments[self.place][1]
+        for claim in self.claims:
+            yield claim, claim.status(self.now_ms, stands=claim is top)
+
+    def _control(self, place: int) -> Control | None:
+        since_ms, claim = self.segments[place]
+        until_ms = self.segments[place + 1][0] if place + 1 < len(self.segments) else None
+        before = self._standing(place - 1) if place else None
+        then = None if until_ms is None else self._standing(place + 1)
+        from_value = None if before is None else before.value
+        node, mode = self.key
+        if claim is not None:
+            event = claim.event
+            return Control(
+                node, mode, claim.value, event.id, event.program, claim.primacy, event.issued_ms,
+                since_ms, until_ms, False, event.ramp_w_per_s, from_value, then,
+            )  # fmt: skip
+        if self.default is None:
+            return None
+        primacy, name = self.default.rank
+        return Control(
+            node, mode, self.default.value, self.default.source, name, -primacy, 0,
+            since_ms, until_ms, True, None, from_value, then,
+        )  # fmt: skip
+
+    def _standing(self, place: int) -> Next | None:
+        claim = self.segments[place][1]
+        if claim is not None:
+            return Next(claim.value, claim.event.id, False)
+        return None if self.default is None else Next(self.default.value, self.default.source, True)
