@@ -16,6 +16,7 @@ from dermscore.model import Asset, Fleet, Measurement, Now, Snapshot
 from dermscore.quality import Cause, Quality, Validity
 
 _CLOCKS_AGREE_MS: Final = 1_000
+_JITTER_MS: Final = 50  # of two messages' ways, and of clocks that are read to the millisecond
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,9 @@ class LiveFleet:
     def report(self, asset_id: str, power_w: float, time_ms: int, told: Now) -> None:
         """An agent has seen its device deliver this: newer than its telemetry of up to a period ago, or not."""
         report = (_taken_mono_ms(time_ms, told), power_w)
-        self._reported[asset_id] = max(
-            report, self._reported.get(asset_id, report), key=itemgetter(0)
-        )  # of two, the later
+        before_ms, _ = self._reported.get(asset_id, report)
+        if report[0] >= before_ms - _JITTER_MS:  # one that is said again after a reconnect is older than that
+            self._reported[asset_id] = report
 
     def latest(self, asset_id: str) -> Latest | None:
         return self._latest.get(asset_id)
