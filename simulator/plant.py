@@ -171,8 +171,8 @@ class Plant:
             await child.start()
 
     def require_running(self) -> None:
-        """Raises StoppedEarly where a process ended by itself (not the headend: the demo kills that one)."""
-        for child in (self.gateway, self.launcher, self.scada.child):
+        """Raises StoppedEarly where a process ended by itself."""
+        for child in self.children:
             child.require_running()
 
     async def stop(self) -> None:

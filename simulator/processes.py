@@ -52,10 +52,11 @@ class Child:
         return self.process is not None and self.process.returncode is None
 
     async def kill(self) -> None:
-        """SIGKILL: it gets no chance to say goodbye."""
+        """SIGKILL: it gets no chance to say goodbye, and what ended so has not ended by itself."""
         if self.process is not None and self.running:
             self.process.kill()
             await self.process.wait()
+            self.process = None
 
     async def stop(self) -> None:
         """SIGTERM, time to drain, then SIGKILL."""
