@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,10 +12,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from dermscore.errors import BadInput, NotSetUp
-from wire.identity import Role, TlsFiles
+from wire.identity import Refused, Role, TlsFiles, check_private, of_certificate
 
 SOON = timedelta(days=30)
-_OTHERS = 0o077
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def _facts(folder: Path, files: TlsFiles, now: datetime) -> Facts:
     except (OSError, ValueError):
         return Facts(name, "", "", "", 0, (), "", ("is missing, or not a PEM certificate",), soon=False)
     left = certificate.not_valid_after_utc - now
-    role, identifier = _who(files)
+    role, identifier = _who(files, certificate)
     return Facts(
         file=name,
         role=role,
@@ -76,12 +75,12 @@ def _facts(folder: Path, files: TlsFiles, now: datetime) -> Facts:
     )
 
 
-def _who(files: TlsFiles) -> tuple[str, str]:
+def _who(files: TlsFiles, certificate: x509.Certificate) -> tuple[str, str]:
     if files.cert == files.ca:
         return "ca", ""
     try:
-        who = files.load().identity
-    except (BadInput, NotSetUp):
+        who = of_certificate(certificate)
+    except Refused:
         return "", ""
     return who.role.value, who.id
 
@@ -93,24 +92,30 @@ def _faults(files: TlsFiles, certificate: x509.Certificate, now: datetime) -> It
         yield "has expired"
     if files.cert != files.ca:
         yield from _leaf_faults(files, certificate)
-    if files.key.exists() and files.key.stat().st_mode & _OTHERS:
-        yield f"its key {files.key.name} can be read by others (chmod 600)"
+    elif files.key.exists():
+        yield from _said(lambda: check_private(files.key))
 
 
 def _leaf_faults(files: TlsFiles, certificate: x509.Certificate) -> Iterator[str]:
-    try:
-        who = files.load().identity
-    except BadInput as bad:
-        yield from (f"{Path(problem.where).name} {problem.what}" for problem in bad.problems)
-        return
-    except NotSetUp:
+    if not files.key.exists():
         yield f"its key {files.key.name} is missing"
         return
+    yield from (faults := list(_said(files.load)))
+    if faults:
+        return
+    who = of_certificate(certificate)
     if _may_serve(certificate) != (who.role is Role.HEADEND):
         yield f"its extended key usage is not that of a {who.role.value}"
     place = files.cert.stem if files.cert.parent == files.ca.parent else f"agent {files.cert.name.removesuffix('.crt')}"
     if place not in (who.role.value, f"{who.role.value} {who.id}"):
         yield f"it is the certificate of {who.role.value} {who.id}, and lies where that of {place} belongs"
+
+
+def _said(check: Callable[[], object]) -> Iterator[str]:
+    try:
+        check()
+    except BadInput as bad:
+        yield from (f"{Path(problem.where).name} {problem.what}" for problem in bad.problems)
 
 
 def _may_serve(certificate: x509.Certificate) -> bool:

@@ -61,6 +61,22 @@ def init(folder: Path, assets: Path | None, hosts: tuple[str, ...], days: int, a
 
 @pki.command()
 @click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.option("--days", type=click.IntRange(1, 3650), default=825, show_default=True, help="How long they are valid.")
+def renew(folder: Path, names: tuple[str, ...], days: int) -> None:
+    """Replace the certificate and key of each NAME (headend, gateway, or an agent's id) in DIR, where ca.key lies.
+
+    Hosts stay as they were. Carry the new .crt and .key to where the old ones were used, and restart what uses them.
+    """
+    from wire import pki as authority
+
+    for name in names:
+        until = authority.renew(folder, name, days=days)
+        click.echo(f"{folder}: {name} has a new key and certificate, valid until {until:%Y-%m-%dT%H:%M:%SZ}")
+
+
+@pki.command()
+@click.argument("folder", metavar="DIR", type=_FOLDER)
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
 def show(folder: Path, as_json: bool) -> int:
     """List the certificates in DIR and what is wrong with them (exit 1 if anything is)."""

@@ -93,16 +93,32 @@ SERVER_OPTIONS = [
 
 @dataclass(frozen=True, slots=True)
 class Link(Generic[Up, Down]):
-    """One streaming method: its name on the wire, and what goes up (from the one who dials) and down."""
+    """One streaming method: its name on the wire, and what goes up (from the one who dials) and down.
+
+    `port` says where a headend answers to it, for whoever dialled another port.
+    """
 
     service: str
     method: str
     up: type[Up]
     down: type[Down]
+    port: str
 
 
-AGENT_LINK = Link("derms.v1.AgentLink", "Stream", AgentMessage, HeadendMessage)
-BOUNDARY_LINK = Link("derms.v1.BoundaryLink", "Exchange", GatewayMessage, SignedPublication)
+AGENT_LINK = Link(
+    "derms.v1.AgentLink",
+    "Stream",
+    AgentMessage,
+    HeadendMessage,
+    "agents dial `agent_link` of headend.yaml, usually port 7450 (is it the gateways' port?)",
+)
+BOUNDARY_LINK = Link(
+    "derms.v1.BoundaryLink",
+    "Exchange",
+    GatewayMessage,
+    SignedPublication,
+    "gateways dial `boundary_link` of headend.yaml, usually port 7451 (is it the agents' port?)",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +188,7 @@ def open_stream(channel: grpc.aio.Channel, link: Link[Up, Down]) -> Stream[Down,
         request_serializer=link.up.SerializeToString,
         response_deserializer=link.down.FromString,
     )
-    return _Dialled(method())
+    return _Dialled(method(), link)
 
 
 class _Dialled(Generic[Up, Down]):
@@ -182,11 +198,18 @@ class _Dialled(Generic[Up, Down]):
     a server ended the call meanwhile (grpcio 1.85, aio/_call.py, `_write`): who is refused would never learn why.
     """
 
-    def __init__(self, call: Any) -> None:
-        self._call = call
+    def __init__(self, call: Any, link: Link[Up, Down]) -> None:
+        self._call, self._link = call, link
 
     async def read(self) -> Down:
-        message: Down = await self._call.read()
+        """Raises Refused where a server of ours answers that does not know this link, whatever else gRPC raises."""
+        try:
+            message: Down = await self._call.read()
+        except grpc.RpcError as error:
+            if isinstance(error, grpc.aio.AioRpcError) and error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                service = self._link.service.rpartition(".")[2]
+                raise Refused(f"what answers there is not a headend's {service}: {self._link.port}") from None
+            raise
         return message
 
     async def write(self, message: Up) -> None:
@@ -234,9 +257,14 @@ def check_free(address: str) -> None:
         raise PortInUse(f"cannot listen on {address}: {error.strerror}") from None
     faults = [_bind_fault(family, where) for family, _, _, _, where in found]
     if errno.EADDRINUSE in faults:
-        raise PortInUse(f"cannot listen on {address}: the port is in use by another process")
+        raise PortInUse(
+            f"cannot listen on {address}: the port is in use by another process{_HOW_TO_FIND_IT.format(port)}"
+        )
     if None not in faults:
         raise PortInUse(f"cannot listen on {address}: {os.strerror(faults[0] or errno.EADDRNOTAVAIL)}")
+
+
+_HOW_TO_FIND_IT = " (`ss -ltnp 'sport = :{}'` shows which); end that one, or choose another port"
 
 
 def _bind_fault(family: int, where: Any) -> int | None:

@@ -6,6 +6,7 @@ The certificate says *who*; what they may do is never read from it. gRPC speaks 
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,9 +18,11 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from dermscore.errors import BadInput, DermsError, NotSetUp, Problem
+from dermscore.errors import BadInput, DermsError, NotSetUp, Problem, together
+from dermscore.textfile import read_bytes
 
 _PREFIX = "urn:derms:"
+_OTHERS = 0o077
 
 
 class Role(StrEnum):
@@ -118,9 +121,10 @@ class Loaded:
         if utc_ms < self.identity.not_after_ms:
             return
         since = datetime.fromtimestamp(self.identity.not_after_ms / 1000, UTC)
+        pki = self.file.parent.parent if self.identity.role is Role.AGENT else self.file.parent
         what = (
-            f"has expired, at {since:%Y-%m-%dT%H:%M:%SZ}; a new one is made with `derms pki init`, "
-            "as docs/howto/certificates.md says"
+            f"has expired, at {since:%Y-%m-%dT%H:%M:%SZ}; `derms pki renew {shlex.quote(str(pki))} {self.file.stem}` "
+            "makes a new one where ca.key is kept; carry the new .crt and .key here"
         )
         raise BadInput([Problem(str(self.file), "", what)])
 
@@ -154,20 +158,19 @@ class TlsFiles:
 
         Raises:
             NotSetUp: a file is missing; the text names the command that makes it.
-            BadInput: a file is not what it should be, or key, certificate and CA do not belong together.
+            BadInput: a file is not what it should be, key, certificate and CA do not belong together, or others than
+                its owner can read the key.
         """
         ca, cert, key = (self._read(path) for path in (self.ca, self.cert, self.key))
-        return Loaded(ca, cert, key, self._checked(ca, cert, key), self.cert)
+        _, who = together(lambda: check_private(self.key), lambda: self._checked(ca, cert, key))
+        return Loaded(ca, cert, key, who, self.cert)
 
     def _read(self, path: Path) -> bytes:
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
+        if not path.exists():
             folder = self.ca.parent
             command = f"derms pki init {folder}" + (" --add" if self.ca.exists() else "")
-            raise NotSetUp(f"{path} does not exist; make it with `{command} --assets FILE`") from None
-        except OSError as error:
-            raise BadInput([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from None
+            raise NotSetUp(f"{path} does not exist; make it with `{command} --assets FILE`")
+        return read_bytes(path)
 
     def _checked(self, ca: bytes, cert: bytes, key: bytes) -> Identity:
         authorities, certificate = _certificates(self.ca, ca), _certificates(self.cert, cert)[0]
@@ -184,6 +187,14 @@ class TlsFiles:
             return of_certificate(certificate)
         except Refused as refused:
             raise BadInput([Problem(str(self.cert), "", refused.reason)]) from None
+
+
+def check_private(key: Path) -> None:
+    """Raises BadInput where others than its owner can read a private key: whoever has it is who it says."""
+    if key.stat().st_mode & _OTHERS:
+        raise BadInput(
+            [Problem(str(key), "", f"can be read by others than its owner; chmod 600 {shlex.quote(str(key))}")]
+        )
 
 
 def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:

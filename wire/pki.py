@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from dermscore.errors import BadInput, DermsError, NotSetUp, Problem
+from dermscore.textfile import read_bytes
 from wire.identity import Role, urn
 
 LEAF_DAYS = 825
@@ -109,6 +110,33 @@ def add(folder: Path, agent_ids: Sequence[str], *, days: int = LEAF_DAYS, now: d
     for identifier in missing:
         _issue(agents / identifier, authority, Role.AGENT, identifier, (), now or datetime.now(UTC), days)
     return missing
+
+
+def renew(folder: Path, name: str, *, days: int = LEAF_DAYS, now: datetime | None = None) -> datetime:
+    """Give `name` (headend, gateway or an agent's id) a new key and certificate for the same hosts in the old one's
+    place; returns until when they are valid. A copy of the old pair is still good until its own end.
+
+    Raises:
+        NotSetUp: there is no CA in `folder`, or nothing to renew.
+        BadInput: the CA cannot be read or has expired, or the old certificate cannot be read.
+    """
+    authority, moment = load_authority(folder), now or datetime.now(UTC)
+    role = Role(name) if name in (Role.HEADEND, Role.GATEWAY) else Role.AGENT
+    stem = folder / "agents" / name if role is Role.AGENT else folder / name
+    old = _with(stem, ".crt")
+    if not _SAFE_ID.fullmatch(name) or not old.exists():
+        raise NotSetUp(f"{old} does not exist; `derms pki show {folder}` lists what there is")
+    if authority.certificate.not_valid_after_utc <= moment:
+        what = "has expired itself; make everything anew in another folder, as docs/howto/certificates.md says"
+        raise BadInput([Problem(str(folder / "ca.crt"), "", what)])
+    try:
+        certificate = x509.load_pem_x509_certificate(read_bytes(old))
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        raise BadInput([Problem(str(old), "", "is no certificate of ours, so its hosts are not known")]) from None
+    hosts = [each for each in names if not isinstance(each, x509.UniformResourceIdentifier)]
+    _issue(stem, authority, role, name, hosts, moment, days)
+    return x509.load_pem_x509_certificate(old.read_bytes()).not_valid_after_utc
 
 
 def load_authority(folder: Path) -> Authority:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from google.protobuf.message import DecodeError
 
 from dermscore.errors import BadInput, DermsError, NotSetUp, Problem
+from wire.identity import check_private
 from wire.v1.boundary_link_pb2 import Publication, SignedPublication
 
 DOMAIN = b"derms publication v1\n"
@@ -77,6 +78,7 @@ def load_publisher(path: Path) -> Publisher:
         key = None
     if not isinstance(key, Ed25519PrivateKey):
         raise BadInput([Problem(str(path), "", "is not an unencrypted PEM Ed25519 private key")])
+    check_private(path)
     return Publisher(key)
 
 

@@ -52,9 +52,25 @@ def test_what_is_wrong_is_said(folder: Path, stranger_folder: Path) -> None:
     (folder / "agents" / f"{AGENT}.crt").write_text("nonsense")
     found = faults(folder)
     assert found["agents/second.crt"] == ("its key second.key is missing",)
-    assert found["headend.crt"] == ("its key headend.key can be read by others (chmod 600)",)
+    key = folder / "headend.key"
+    assert found["headend.crt"] == (f"headend.key can be read by others than its owner; chmod 600 {key}",)
     assert "is not the key of" in found["gateway.crt"][0]
     assert found[f"agents/{AGENT}.crt"] == ("is missing, or not a PEM certificate",)
+
+
+def test_the_key_of_the_ca_is_the_owners_alone(folder: Path) -> None:
+    (folder / "ca.key").chmod(0o644)
+    assert "chmod 600" in faults(folder)["ca.crt"][0]
+
+
+def test_everything_wrong_with_one_pair_is_told_at_once(folder: Path, stranger_folder: Path) -> None:
+    for suffix in ("crt", "key"):
+        shutil.copy(stranger_folder / f"gateway.{suffix}", folder / f"gateway.{suffix}")
+    (folder / "gateway.key").chmod(0o640)
+    assert [
+        words in said
+        for words, said in zip(("chmod 600", "was not issued by"), faults(folder)["gateway.crt"], strict=True)
+    ] == [True] * 2
 
 
 def test_a_certificate_of_another_ca(folder: Path, stranger_folder: Path) -> None:

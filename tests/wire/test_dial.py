@@ -19,6 +19,7 @@ from wire import dial
 from wire.dial import Ended, PortInUse, Session, Why
 from wire.identity import Refused, TlsFiles
 from wire.v1.agent_link_pb2 import AgentMessage, HeadendMessage, Heartbeat, Register
+from wire.v1.boundary_link_pb2 import GatewayMessage, SignedPublication
 
 SOAK = os.environ.get("DERMS_SOAK") == "1"
 
@@ -239,6 +240,17 @@ async def test_a_message_beyond_the_limit_ends_its_stream_and_no_other(serving: 
         session.outgoing.put(AgentMessage(register=Register(software="x" * dial.MAX_MESSAGE_BYTES)))
         assert (await session.run(ignore)).why in (Why.REFUSED, Why.LOST, Why.LEFT)
         assert (await talk_once(headend.address, agent_files)).why is Why.CLOSED
+
+
+async def test_the_wrong_port_of_a_headend_is_said_in_words(serving: Any, agent_files: TlsFiles) -> None:
+    """The agents' port answers a gateway's link, or the other way round: gRPC says `Method not found!`."""
+    async with serving() as headend, asyncio.timeout(20), dial.channel(headend.address, agent_files) as channel:
+        session: Session[SignedPublication, GatewayMessage, GatewayMessage] = Session(
+            dial.open_stream(channel, dial.BOUNDARY_LINK), beat=lambda number: GatewayMessage()
+        )
+        ended = await session.run(ignore)
+    assert ended.why is Why.REFUSED
+    assert "is not a headend's BoundaryLink: gateways dial `boundary_link` of headend.yaml" in ended.detail
 
 
 # --- the descriptions of the links ----------------------------------------------------------------------------------

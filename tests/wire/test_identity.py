@@ -24,6 +24,7 @@ from dermscore.errors import BadInput, NotSetUp
 from wire import dial, identity, pki
 from wire.dial import Ended, Session, Why
 from wire.identity import Identity, Refused, Role, TlsFiles
+from wire.publication import load_publisher
 from wire.v1.agent_link_pb2 import AgentMessage, HeadendMessage, Heartbeat
 
 AGENT = "c135af9e-604f-5f2a-aff0-1c5b43688d0c"
@@ -87,6 +88,31 @@ def test_a_missing_file_names_the_command_that_makes_it(pki_folder: Path, tmp_pa
         TlsFiles.headend(folder).load()
 
 
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_a_key_that_others_can_read_is_refused_with_the_command(pki_folder: Path, tmp_path: Path, mode: int) -> None:
+    folder = Path(shutil.copytree(pki_folder, tmp_path / "my pki"))
+    key = folder / "headend.key"
+    key.chmod(mode)
+    with pytest.raises(BadInput, match=f"can be read by others than its owner; chmod 600 '{key}'"):
+        TlsFiles.headend(folder).load()
+    (folder / "publisher.key").chmod(mode)
+    with pytest.raises(BadInput, match="chmod 600"):
+        load_publisher(folder / "publisher.key")
+
+
+def test_an_expired_certificate_names_when_and_the_command_that_renews_it(tmp_path: Path) -> None:
+    pki.init(tmp_path / "pki", [AGENT], days=1, now=datetime(2026, 1, 1, tzinfo=UTC))
+    for files, name in (
+        (TlsFiles.agent(tmp_path / "pki", AGENT), AGENT),
+        (TlsFiles.headend(tmp_path / "pki"), "headend"),
+    ):
+        with pytest.raises(BadInput) as caught:
+            files.load().require_unexpired(int(datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1000))
+        assert f"has expired, at 2026-01-02T00:00:00Z; `derms pki renew {tmp_path / 'pki'} {name}`" in str(caught.value)
+        pki.renew(tmp_path / "pki", name)
+        files.load().require_unexpired(int(datetime.now(UTC).timestamp() * 1000))
+
+
 def test_a_missing_agent_is_added(pki_folder: Path) -> None:
     with pytest.raises(NotSetUp, match="--add --assets FILE"):
         TlsFiles.agent(pki_folder, "nobody").load()
@@ -130,7 +156,7 @@ def test_a_certificate_of_another_role_is_named(pki_folder: Path) -> None:
 def test_a_certificate_is_good_until_its_end_and_not_at_it(pki_folder: Path) -> None:
     loaded = TlsFiles.headend(pki_folder).load()
     loaded.require_unexpired(loaded.identity.not_after_ms - 1)
-    with pytest.raises(BadInput, match=r"headend\.crt: has expired, at 20.*Z; a new one is made with `derms pki init`"):
+    with pytest.raises(BadInput, match=r"headend\.crt: has expired, at 20.*Z; `derms pki renew .* headend`"):
         loaded.require_unexpired(loaded.identity.not_after_ms)
 
 

@@ -14,7 +14,7 @@ from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from dermscore.errors import BadInput, NotSetUp
-from wire import pki
+from wire import certificates, pki
 from wire.pki import AlreadyThere
 
 AGENTS = ["c135af9e-604f-5f2a-aff0-1c5b43688d0c", "site.with.dots"]
@@ -218,3 +218,32 @@ def test_every_bad_host_is_told_at_once(tmp_path: Path) -> None:
         pki.init(tmp_path / "pki", [], hosts=["https://x.example", "x.example:7450", "good.example", "-bad", ""])
     assert [problem.path for problem in raised.value.problems] == ["https://x.example", "x.example:7450", "-bad", ""]
     assert not (tmp_path / "pki").exists()
+
+
+def test_renewing_keeps_the_hosts_and_replaces_the_key(tmp_path: Path) -> None:
+    folder = tmp_path / "pki"
+    pki.init(folder, ["a.1"], hosts=["headend.example"], days=9)
+    before = {facts.file: facts for facts in certificates.survey(folder)}
+    for name in ("headend", "a.1"):
+        assert pki.renew(folder, name, days=100) > datetime.now(UTC) + timedelta(days=99)
+    after = {facts.file: facts for facts in certificates.survey(folder)}
+    for file in ("headend.crt", "agents/a.1.crt"):
+        assert (after[file].hosts, after[file].id, after[file].wrong) == (before[file].hosts, before[file].id, ())
+        assert after[file].sha256 != before[file].sha256
+    assert after["gateway.crt"] == before["gateway.crt"]
+
+
+@pytest.mark.parametrize("name", ["nobody", "../headend", ""])
+def test_what_is_not_there_cannot_be_renewed(tmp_path: Path, name: str) -> None:
+    pki.init(tmp_path / "pki", [])
+    with pytest.raises(NotSetUp, match="derms pki show"):
+        pki.renew(tmp_path / "pki", name)
+
+
+def test_nothing_is_renewed_by_a_ca_that_has_expired_or_from_nonsense(tmp_path: Path) -> None:
+    pki.init(tmp_path / "pki", [])
+    with pytest.raises(BadInput, match="has expired itself"):
+        pki.renew(tmp_path / "pki", "gateway", now=datetime.now(UTC) + timedelta(days=4000))
+    (tmp_path / "pki" / "gateway.crt").write_text("nonsense")
+    with pytest.raises(BadInput, match="is no certificate of ours"):
+        pki.renew(tmp_path / "pki", "gateway")
