@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +23,7 @@ from headend.config import FILE, Home
 from headend.store import engine, migrate
 from headend.store.history import HistoryStore
 from headend.store.state import StateStore
-from wire.dial import check_free
+from wire.dial import PortInUse, check_free
 from wire.identity import Role, TlsFiles
 from wire.publication import load_publisher
 
@@ -170,14 +169,25 @@ def problems(folder: Path, *, running: bool) -> list[Problem]:
         ("database_url", lambda: _check_history(home)),
     ]
     if not running:
-        addresses = (home.config.http, home.config.agent_link, home.config.boundary_link)
-        checks += [(address, partial(check_free, address)) for address in addresses]
+        checks.append((folder / FILE, lambda: check_listeners(home)))
     found: list[Problem] = []
     for where, check in checks:
         outcome = _tried(check, where)
         if isinstance(outcome, list):
             found += outcome
     return found
+
+
+def check_listeners(home: Home) -> None:
+    """Raises BadInput with every key whose address cannot be listened on."""
+    problems = []
+    for key, address in home.listeners.items():
+        try:
+            check_free(address)
+        except PortInUse as taken:
+            problems.append(home.problem(key, str(taken)))
+    if problems:
+        raise BadInput(problems)
 
 
 def open_history(url: URL, home: Home) -> Engine:
@@ -214,6 +224,7 @@ def _write_files(folder: Path, tls: TlsFiles, publisher: Path, assets_file: Path
     (folder / "policies" / "headend").mkdir(parents=True)
     for name in _POLICIES:
         shutil.copyfile(packaged(f"policies/headend/{name}"), folder / "policies" / "headend" / name)
+    shutil.copytree(packaged("policies/cases"), folder / "policies" / "cases", copy_function=shutil.copyfile)
     values = {"ca": tls.ca, "cert": tls.cert, "key": tls.key, "publisher": publisher, "database_url": database_url}
     # A JSON string is a YAML string whatever is in it: a folder's name may hold `: ` or ` #`.
     text = _TEXT.format(**{key: json.dumps(str(value), ensure_ascii=False) for key, value in values.items()})

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import combinations
 from typing import TypeVar
 
 from pydantic import BaseModel
 
+from dermscore.dispatch.modes import LIMITS, SETPOINTS, Mode, Value
 from dermscore.errors import BadInput, Problem, together
+from dermscore.model import covers
 from dermscore.policy import Policy, Program, Rule
-from dermscore.policy.schema import AccessFile, DispatchFile, RuleEntry
+from dermscore.policy.access import named, outermost
+from dermscore.policy.digest import digest
+from dermscore.policy.limits import Amounts, LimitRule, Rebound
+from dermscore.policy.schema import (
+    AccessFile,
+    AmountsEntry,
+    DispatchFile,
+    LimitEntry,
+    ProgramEntry,
+    ReboundEntry,
+    RuleEntry,
+    WindowEntry,
+)
+from dermscore.policy.windows import DAY_MIN, DAYS, When, Window
 from dermscore.yamlfile import Document, parse
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -20,11 +34,14 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def policy(access: Document, dispatch: Document) -> Policy:
     """See `dermscore.policy.load`."""
-    return _policy(
-        *together(
-            lambda: _checked(AccessFile, access, _access_problems),
-            lambda: _checked(DispatchFile, dispatch, _dispatch_problems),
-        )
+    return _policy(*files(access, dispatch))
+
+
+def files(access: Document, dispatch: Document) -> tuple[AccessFile, DispatchFile]:
+    """The two files, checked each for itself. Raises BadInput with every problem of both."""
+    return together(
+        lambda: _checked(AccessFile, access, _access_problems),
+        lambda: _checked(DispatchFile, dispatch, _dispatch_problems),
     )
 
 
@@ -34,6 +51,9 @@ def _checked(model: type[Model], document: Document, rules: Callable[[Model, Doc
     if problems:
         raise BadInput(problems)
     return file
+
+
+# --- what no single key can tell -------------------------------------------------------------------------------------
 
 
 def _access_problems(file: AccessFile, document: Document) -> Iterator[Problem]:
@@ -49,20 +69,48 @@ def _dispatch_problems(file: DispatchFile, document: Document) -> Iterator[Probl
     if "default" not in file.programs:
         what = "the programme 'default' is missing; assets that name no programme belong to it"
         yield document.problem(("programs",), what)
+    for name, entry in file.programs.items():
+        yield from _stray_defaults(name, entry, document)
+    yield from _shared_markets(file, document)
+    for section, entries in (("limits", file.limits), ("rebounds", file.rebounds)):
+        for number, limit in enumerate(entries):
+            if not _amounts(limit).stated():
+                yield document.problem((section, number), "limits nothing; state at least one amount")
+
+
+def _stray_defaults(name: str, entry: ProgramEntry, document: Document) -> Iterator[Problem]:
+    for path in entry.defaults:
+        if not any(covers(run, path) for run in entry.paths):
+            what = f"{named(path)} is outside the paths of this programme"
+            yield document.problem(("programs", name, "defaults", path or "/"), what)
+
+
+def _shared_markets(file: DispatchFile, document: Document) -> Iterator[Problem]:
+    """Two markets that share an asset would each sell it: refused where they meet, whatever is enrolled there."""
+    markets = [(name, entry) for name, entry in file.programs.items() if entry.market]
+    for (first, one), (second, other) in combinations(markets, 2):
+        for number, path in enumerate(other.paths):
+            met = next((each for each in one.paths if covers(each, path) or covers(path, each)), None)
+            if met is not None:
+                what = (
+                    f"market programmes must not overlap, and {first} runs at {named(met)}; "
+                    "an asset takes part in one market at a time"
+                )
+                yield document.problem(("programs", second, "paths", number), what)
+
+
+# --- what it means ---------------------------------------------------------------------------------------------------
 
 
 def _policy(access: AccessFile, dispatch: DispatchFile) -> Policy:
-    return Policy(
-        members={entry.id: frozenset(role.value for role in entry.roles) for entry in access.principals},
-        areas={entry.id: tuple(entry.areas) for entry in access.principals},
-        grants=_rules("grants", access.grants),
-        forbids=_rules("forbids", access.forbids),
-        programs={
-            name: Program(name, entry.primacy, entry.max_duration_s, entry.description)
-            for name, entry in dispatch.programs.items()
-        },
-        digest=_digest(access, dispatch),
-    )
+    members = {entry.id: frozenset(role.value for role in entry.roles) for entry in access.principals}
+    areas = {entry.id: outermost(entry.areas) for entry in access.principals}
+    grants, forbids = _rules("grants", access.grants), _rules("forbids", access.forbids)
+    programs = {name: _program(name, entry) for name, entry in dispatch.programs.items()}
+    limits = tuple(_limit(f"limits[{number}]", entry) for number, entry in enumerate(dispatch.limits))
+    rebounds = tuple(_rebound(f"rebounds[{number}]", entry) for number, entry in enumerate(dispatch.rebounds))
+    meaning = digest((members, areas, grants, forbids, programs, limits, rebounds))
+    return Policy(members, areas, grants, forbids, programs, meaning, limits, rebounds)
 
 
 def _rules(section: str, entries: Sequence[RuleEntry]) -> tuple[Rule, ...]:
@@ -71,7 +119,7 @@ def _rules(section: str, entries: Sequence[RuleEntry]) -> tuple[Rule, ...]:
             place=f"{section}[{number}]",
             roles=frozenset(role.value for role in entry.roles),
             actions=frozenset(action.value for action in entry.actions),
-            paths=tuple(entry.paths),
+            paths=outermost(entry.paths),
             max_w=entry.max_w,
             not_before_ms=_ms(entry.not_before),
             not_after_ms=_ms(entry.not_after),
@@ -81,11 +129,51 @@ def _rules(section: str, entries: Sequence[RuleEntry]) -> tuple[Rule, ...]:
     )
 
 
+def _program(name: str, entry: ProgramEntry) -> Program:
+    return Program(
+        name=name,
+        primacy=entry.primacy,
+        max_duration_s=entry.max_duration_s,
+        description=entry.description,
+        on_supersede=entry.on_supersede,
+        defaults={path: _controls(controls) for path, controls in entry.defaults.items()},
+        market=entry.market,
+        paths=outermost(entry.paths),
+    )
+
+
+def _controls(controls: Mapping[Mode, Value]) -> Mapping[Mode, Value]:
+    """Powers as numbers with a fraction, so that 5 and 5.0 mean the same."""
+    return {mode: float(value) if mode in LIMITS | SETPOINTS else value for mode, value in controls.items()}
+
+
+def _limit(place: str, entry: LimitEntry) -> LimitRule:
+    windows = frozenset(map(_window, entry.windows))
+    when = When(_ms(entry.not_before), _ms(entry.not_after), tuple(sorted(windows, key=str)))
+    return LimitRule(place, _nodes(entry), _amounts(entry), when, entry.reason)
+
+
+def _rebound(place: str, entry: ReboundEntry) -> Rebound:
+    return Rebound(place, _nodes(entry), _amounts(entry), entry.lasts_s, frozenset(entry.after), entry.reason)
+
+
+def _amounts(entry: AmountsEntry) -> Amounts:
+    return Amounts(**{name: getattr(entry, name, None) for name in Amounts.__slots__})
+
+
+def _nodes(entry: AmountsEntry) -> tuple[str, ...]:
+    return tuple(sorted({*entry.paths, *entry.assets}))
+
+
+def _window(entry: WindowEntry) -> Window:
+    days = frozenset(DAYS.index(day) for day in entry.days)
+    return Window(entry.zone, days, _minutes(entry.begins), _minutes(entry.ends) or DAY_MIN)
+
+
+def _minutes(clock: str) -> int:
+    hours, _, minutes = clock.partition(":")
+    return int(hours) * 60 + int(minutes)
+
+
 def _ms(moment: datetime | None) -> int | None:
     return None if moment is None else round(moment.timestamp() * 1000)
-
-
-def _digest(access: AccessFile, dispatch: DispatchFile) -> str:
-    """Over what the files mean, defaults filled in: comments and the order of keys do not change it."""
-    meaning = {"access": access.model_dump(mode="json"), "dispatch": dispatch.model_dump(mode="json")}
-    return hashlib.sha256(json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

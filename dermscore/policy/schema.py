@@ -5,12 +5,21 @@ docs/reference/policy-yaml.md says the same in words.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import re
+from typing import Annotated, Final, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, model_validator
 
+from dermscore.dispatch.modes import Mode, Value, value_problem
+from dermscore.errors import did_you_mean
 from dermscore.model import path_problem
-from dermscore.policy import Action, Role
+from dermscore.policy.access import Action, Role
+from dermscore.policy.limits import CURTAILING
+from dermscore.policy.windows import DAYS
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 
 
 def _path(text: str) -> str:
@@ -20,14 +29,56 @@ def _path(text: str) -> str:
     return "" if text == "/" else text
 
 
+def _asset(text: str) -> str:
+    if not _UUID.fullmatch(text.lower()):
+        raise ValueError(f"'{text}' is not an asset's id; write it as in assets.yaml")
+    return text.lower()
+
+
 def _principal(text: str) -> str:
     if text == "http:loopback" or (text.startswith(("urn:derms:gateway:", "urn:derms:agent:")) and text[-1] != ":"):
         return text
     raise ValueError(f"'{text}' is no principal; write http:loopback, urn:derms:gateway:<id> or urn:derms:agent:<id>")
 
 
+def _clock(text: str) -> str:
+    if not _CLOCK.fullmatch(text):
+        raise ValueError(f"'{text}' is no time of day; write it like 06:30, from 00:00 to 24:00")
+    return text
+
+
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (OSError, ValueError):  # a ZoneInfoNotFoundError is a KeyError; what leads out of the database, a ValueError
+        raise ValueError(f"'{text}' is no time zone known here") from None
+    except KeyError:
+        near = did_you_mean(text, sorted(zone for zone in available_timezones() if zone[:2] == text[:2]))
+        raise ValueError(f"'{text}' is no time zone known here; write it like Europe/Berlin{near}") from None
+    return text
+
+
+def _after(mode: Mode) -> Mode:
+    if mode not in CURTAILING:
+        raise ValueError(f"{mode} holds nothing back; a rebound follows {', '.join(sorted(CURTAILING))}")
+    return mode
+
+
+def _controls(controls: dict[Mode, Value]) -> dict[Mode, Value]:
+    wrong = [problem for mode, value in controls.items() if (problem := value_problem(mode, value))]
+    if wrong:
+        raise ValueError("; ".join(wrong))
+    return controls
+
+
 Path = Annotated[str, AfterValidator(_path)]
+AssetId = Annotated[str, AfterValidator(_asset)]
+Clock = Annotated[str, AfterValidator(_clock)]
 Watts = Annotated[float, Field(ge=0)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Why = Annotated[str, Field(min_length=1, max_length=200)]
+Seconds = Annotated[int, Field(ge=1, le=31_536_000)]
+Controls = Annotated[dict[Mode, Value], Field(min_length=1), AfterValidator(_controls)]
 
 
 class PrincipalEntry(BaseModel):
@@ -38,23 +89,32 @@ class PrincipalEntry(BaseModel):
     areas: Annotated[list[Path], Field(min_length=1)] = [""]
 
 
-class RuleEntry(BaseModel):
+class PeriodEntry(BaseModel):
+    """What stands between two moments."""
+
+    not_before: AwareDatetime | None = None
+    not_after: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _runs_forward(self) -> Self:
+        if self.not_before and self.not_after and self.not_before > self.not_after:
+            raise ValueError("not_before is later than not_after")
+        return self
+
+
+class RuleEntry(PeriodEntry):
     """A grant or a forbid."""
 
     roles: Annotated[list[Role], Field(min_length=1)]
     actions: Annotated[list[Action], Field(min_length=1)]
     paths: Annotated[list[Path], Field(min_length=1)]
     max_w: Watts | None = None
-    not_before: AwareDatetime | None = None
-    not_after: AwareDatetime | None = None
-    reason: Annotated[str, Field(min_length=1, max_length=200)]
+    reason: Why
 
     @model_validator(mode="after")
-    def _makes_sense(self) -> Self:
+    def _bounds_dispatch(self) -> Self:
         if self.max_w is not None and set(self.actions) != {Action.DISPATCH}:
             raise ValueError("max_w bounds dispatch; put it in a rule whose only action is dispatch")
-        if self.not_before and self.not_after and self.not_before > self.not_after:
-            raise ValueError("not_before is later than not_after")
         return self
 
 
@@ -71,8 +131,70 @@ class ProgramEntry(BaseModel):
     """A programme. IEEE 2030.5 gives `primacy` one octet."""
 
     primacy: Annotated[int, Field(ge=0, le=255)]
-    max_duration_s: Annotated[int, Field(ge=1, le=31_536_000)]
+    max_duration_s: Seconds
     description: Annotated[str, Field(max_length=200)] = ""
+    on_supersede: Literal["terminate", "resume"] = "terminate"
+    market: bool = False
+    paths: Annotated[list[Path], Field(min_length=1)] = [""]
+    defaults: dict[Path, Controls] = {}
+
+
+class WindowEntry(BaseModel):
+    """A part of the day, by the clock of a place."""
+
+    days: Annotated[list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]], Field(min_length=1)] = list(DAYS)
+    begins: Clock
+    ends: Clock
+    zone: Annotated[str, AfterValidator(_zone)]
+
+    @model_validator(mode="after")
+    def _has_a_length(self) -> Self:
+        if self.begins in (self.ends, "24:00"):
+            raise ValueError("begins and ends leave nothing between them; a whole day is from 00:00 to 24:00")
+        return self
+
+
+class AmountsEntry(BaseModel):
+    """What a limit or a rebound limits, and where."""
+
+    paths: list[Path] = []
+    assets: list[AssetId] = []
+    export_limit_w: Watts | None = None
+    import_limit_w: Watts | None = None
+    generation_limit_w: Watts | None = None
+    load_limit_w: Watts | None = None
+    ramp_w_per_s: Annotated[float, Field(gt=0)] | None = None
+    reason: Why
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        if not self.paths and not self.assets:
+            raise ValueError("say where it holds: paths, assets, or both")
+        return self
+
+
+class LimitEntry(PeriodEntry, AmountsEntry):
+    """A limit at nodes, at certain times."""
+
+    soc_reserve_pct: Percent | None = None
+    soc_min_pct: Percent | None = None
+    soc_max_pct: Percent | None = None
+    fallback_ramp_w_per_s: Annotated[float, Field(gt=0)] | None = None
+    windows: list[WindowEntry] = []
+
+    @model_validator(mode="after")
+    def _leaves_a_window(self) -> Self:
+        most = 100.0 if self.soc_max_pct is None else self.soc_max_pct
+        if max(self.soc_min_pct or 0.0, self.soc_reserve_pct or 0.0) > most:
+            raise ValueError("the state of charge is left no room: soc_min_pct or soc_reserve_pct is above soc_max_pct")
+        return self
+
+
+class ReboundEntry(AmountsEntry):
+    """A limit for a while after a curtailment."""
+
+    lasts_s: Seconds
+    after: Annotated[list[Annotated[Mode, AfterValidator(_after)]], Field(min_length=1)] = sorted(CURTAILING)
 
 
 class DispatchFile(BaseModel):
@@ -80,3 +202,5 @@ class DispatchFile(BaseModel):
 
     version: Literal[1]
     programs: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")], ProgramEntry]
+    limits: list[LimitEntry] = []
+    rebounds: list[ReboundEntry] = []

@@ -1,0 +1,148 @@
+"""Executable examples: a question to the policy, and the answer that its author expects. Loads pydantic when used.
+
+A folder of cases belongs to a policy as its tests do: `derms policy check` runs them, and so does whoever changes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from dermscore.dispatch import Event, arbitrate
+from dermscore.document import Document
+from dermscore.errors import BadInput, Problem, did_you_mean
+from dermscore.model import Now
+from dermscore.policy import Allowed, Denied, Policy, Principal
+from dermscore.policy.access import named
+from dermscore.policy.limits import FLOORS, Amounts, ended
+from dermscore.yamlfile import load_file, parse
+
+if TYPE_CHECKING:
+    from dermscore.policy.cases_schema import AccessCase, CasesFile, EventEntry, LimitsCase, ProgramsCase
+
+Case = TypeVar("Case", "AccessCase", "LimitsCase", "ProgramsCase")
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """A file of cases, read and checked for itself."""
+
+    file: CasesFile
+    document: Document
+
+    def __len__(self) -> int:
+        return len(self.file.access) + len(self.file.limits) + len(self.file.programs)
+
+
+def read(document: Document) -> Cases:
+    """Raises BadInput with every problem found."""
+    from dermscore.policy.cases_schema import CasesFile
+
+    return Cases(parse(CasesFile, document), document)
+
+
+def read_folder(folder: Path) -> tuple[Cases, ...]:
+    """Every `*.yaml` of a folder, by name; none where there is no such folder.
+
+    Raises:
+        BadInput: with every problem of all of them; `Unreadable` where one cannot be read.
+    """
+    found: list[Cases] = []
+    failed: list[BadInput] = []
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            found.append(read(load_file(path)))
+        except BadInput as bad:
+            failed.append(bad)
+    if failed:
+        raise type(failed[0])(problem for bad in failed for problem in bad.problems)
+    return tuple(found)
+
+
+def failures(policy: Policy, cases: Cases) -> Iterator[Problem]:
+    """Every case that does not come out as expected: its place in the file, and what came out instead."""
+    file = cases.file
+    yield from _failed(policy, cases, "access", file.access, _access)
+    yield from _failed(policy, cases, "limits", file.limits, _limits)
+    yield from _failed(policy, cases, "programs", file.programs, _programs)
+
+
+def _failed(
+    policy: Policy,
+    cases: Cases,
+    section: str,
+    entries: Sequence[Case],
+    wrongs: Callable[[Policy, Case, Now], Iterable[str]],
+) -> Iterator[Problem]:
+    for number, case in enumerate(entries):
+        for what in wrongs(policy, case, _now(case.at or cases.file.at)):
+            yield cases.document.problem((section, number), f"{case.name}: {what}")
+
+
+def _access(policy: Policy, case: AccessCase, now: Now) -> Iterator[str]:
+    held = policy.principal(case.who)
+    who = held if case.roles is None else Principal(case.who, frozenset(role.value for role in case.roles))
+    verdict = policy.authorize(who, case.action, case.path, case.w, now=now)
+    if isinstance(verdict, Allowed) != (case.expect == "allowed"):
+        yield f"expected to be {case.expect}; it is {_said(verdict)}"
+    elif case.rule is not None and verdict.rule != case.rule:
+        yield f"expected to be {case.expect} by {case.rule or 'no rule'}; it is {_said(verdict)}"
+    elif isinstance(verdict, Denied) and case.because not in verdict.reason:
+        yield f"expected to be denied because '{case.because}'; it is {_said(verdict)}"
+
+
+def _said(verdict: Allowed | Denied) -> str:
+    return f"allowed by {verdict.rule}" if isinstance(verdict, Allowed) else f"denied: {verdict.reason}"
+
+
+def _limits(policy: Policy, case: LimitsCase, now: Now) -> Iterator[str]:
+    limits = policy.limits_at(now, ended(map(_event, case.events), now))
+    for amount, expected in case.expect.items():
+        if amount not in Amounts.__slots__:
+            yield f"there is no limit '{amount}'{did_you_mean(amount, Amounts.__slots__)}"
+            continue
+        values = [getattr(limit, amount) for limit in limits if limit.node == case.node]
+        stated = [value for value in values if value is not None]
+        tightest = (max if amount in FLOORS else min)(stated, default=None)
+        if tightest != expected:
+            yield f"expected {amount} at {named(case.node)} to be {_shown(expected)}; it is {_shown(tightest)}"
+
+
+def _programs(policy: Policy, case: ProgramsCase, now: Now) -> Iterator[str]:
+    controls = arbitrate(policy.programs, map(_event, case.events), now)
+    for expected in case.expect:
+        found = controls.at(expected.node, expected.mode)
+        value, source = (None, "nothing") if found is None else (found.value, found.source)
+        if value != expected.value or expected.source not in (None, source):
+            wanted = _shown(expected.value) + (f" of {expected.source}" if expected.source else "")
+            where = f"{expected.mode} at {named(expected.node)}"
+            yield f"expected {where} to be {wanted}; it is {_shown(value)} of {source}"
+    yield from (f"event {ignored.event.id} does not count: {ignored.reason}" for ignored in controls.ignored)
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is None else f"{value:,.10g}" if isinstance(value, float) else str(value)
+
+
+def _event(entry: EventEntry) -> Event:
+    return Event(
+        id=entry.id,
+        node=entry.node,
+        program=entry.program,
+        issued_ms=_ms(entry.issued or entry.starts),
+        starts_ms=_ms(entry.starts),
+        ends_ms=_ms(entry.ends),
+        controls=entry.controls,
+        cancelled_ms=None if entry.cancelled is None else _ms(entry.cancelled),
+    )
+
+
+def _now(at: datetime) -> Now:
+    return Now(_ms(at), 0)
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
