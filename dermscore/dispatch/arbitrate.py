@@ -13,8 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from dermscore.dispatch.claims import Claim, claimed
 from dermscore.dispatch.events import Event, EventStatus, Program
@@ -24,7 +23,6 @@ from dermscore.dispatch.versions import merged
 from dermscore.model import Now
 
 Key = tuple[str, Mode]
-_NOTHING: Final[Mapping[Mode, EventStatus]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +97,14 @@ class Controls:
     """What stands now, by (node, mode), and what does not, with the reason.
 
     `upcoming` is what will stand later, as known now: whatever replaces a control is announced there. `statuses` has
-    the state of each event that is known, by (id, node) and mode.
+    the state of each event that is known, by (id, node, mode).
     """
 
     in_force: Mapping[Key, Control] = field(default_factory=dict)
     superseded: tuple[Superseded, ...] = ()
     ignored: tuple[Ignored, ...] = ()
     upcoming: tuple[Control, ...] = ()
-    statuses: Mapping[tuple[str, str], Mapping[Mode, EventStatus]] = field(default_factory=dict)
+    statuses: Mapping[tuple[str, str, Mode], EventStatus] = field(default_factory=dict)
 
     def at(self, node: str, mode: Mode = Mode.TARGET_W) -> Control | None:
         """What stands at exactly this node."""
@@ -119,7 +117,8 @@ class Controls:
 
     def status(self, event: Event) -> Mapping[Mode, EventStatus]:
         """The state of an event, mode by mode; empty for one that is ignored or not known yet."""
-        return self.statuses.get((event.id, event.node), _NOTHING)
+        found = ((mode, self.statuses.get((event.id, event.node, mode))) for mode in event.controls)
+        return {mode: status for mode, status in found if status is not None}
 
 
 def arbitrate(programs: Mapping[str, Program], events: Iterable[Event], now: Now) -> Controls:
@@ -146,7 +145,7 @@ def arbitrate(programs: Mapping[str, Program], events: Iterable[Event], now: Now
     in_force: dict[Key, Control] = {}
     upcoming: list[Control] = []
     superseded: list[Superseded] = []
-    statuses: dict[tuple[str, str], dict[Mode, EventStatus]] = {}
+    statuses: dict[tuple[str, str, Mode], EventStatus] = {}
     for key in sorted(claims.keys() | defaults.keys()):
         course = _Course(key, claims.get(key, []), defaults.get(key), now.utc_ms)
         current, *later = course.controls()
@@ -154,8 +153,7 @@ def arbitrate(programs: Mapping[str, Program], events: Iterable[Event], now: Now
             in_force[key] = current
         upcoming += [control for control in later if control is not None]
         superseded += course.superseded()
-        for claim, status in course.statuses():
-            statuses.setdefault((claim.event.id, claim.event.node), {})[claim.mode] = status
+        statuses |= {(claim.event.id, *key): status for claim, status in course.statuses()}
     superseded.sort(key=lambda each: (each.event.id, each.event.node, each.mode))
     upcoming.sort(key=lambda control: (control.since_ms, control.node, control.mode))
     return Controls(in_force, tuple(superseded), ignored, tuple(upcoming), statuses)

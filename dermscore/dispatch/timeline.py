@@ -25,7 +25,17 @@ def timeline(claims: Sequence[Claim], now_ms: int) -> list[Segment]:
     by its place among them: a smaller one outranks. The cost grows as that of sorting them.
     """
     settle(claims, now_ms)
+    if len(claims) < 2:  # most modes of most nodes: nothing to be decided
+        return [segment for claim in claims for segment in _alone(claim)]
     return list(_Sweep(claims).segments())
+
+
+def _alone(claim: Claim) -> Iterator[Segment]:
+    """What stands when where there is one claim only."""
+    if claim.start_ms < claim.stop_ms:
+        claim.held = True
+        yield claim.start_ms, claim
+        yield claim.stop_ms, None
 
 
 class _Sweep:
