@@ -25,7 +25,7 @@ class Guard:
     """One asset's guard. Made by `Guard.new`; every method gives a new one.
 
     `orders` is what was asked, `way` where the setpoint has come to, `writing` what the device was told and said.
-    `link_since_ms` is the monotonic ms since when the headend is heard, or silent.
+    `link_since_ms` is the monotonic ms since when the headend is heard, or silent (from its last word on).
     """
 
     asset: Asset
@@ -97,7 +97,7 @@ class Guard:
             ended = replace(orders.let_go(), reversion_w=reversion_w)
             reason = f"expired: it ended {-left} ms before it came"
             return replace(self, orders=ended), Dropped(reason, IntentState.EXPIRED, superseded)
-        since_ms = now.mono_ms if self.link_since_ms is None else self.link_since_ms
+        since_ms = self.link_since_ms if self.linked else now.mono_ms  # what it says, it says now
         taken = replace(self, orders=orders.take(intent, left, now, reversion_w), link_since_ms=since_ms)
         return taken, Taken(superseded)
 
