@@ -126,7 +126,8 @@ class Link:
 
     async def _wait_out(self, ended: Ended) -> None:
         wait_s = self._rng.uniform(self._refused_s, 1.5 * self._refused_s)
-        log.error("refused by the headend", agent=self._agent_id, why=ended.detail, retry_in_s=round(wait_s, 1))
+        where = {"agent": self._agent_id, "headend": self._address}
+        log.error("refused by the headend", why=ended.detail, retry_in_s=round(wait_s, 1), **where)
         await asyncio.sleep(wait_s)
 
     def _note(self, ended: Ended, wait_s: float) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _HIGHEST_PORT = 65_535
 
-__all__ = ["Address", "load_config", "packaged"]
+__all__ = ["Address", "load_config", "of_variable", "overridden_by", "packaged"]
 
 
 class Address(str):
@@ -91,12 +91,22 @@ def load_config(
         raise NotSetUp(f"{path} does not exist; `{made_by}` makes it")
     document = yamlfile.load_file(path)
     environ = os.environ if environment is None else environment
-    chosen = {key: name for name, key in (overrides_from_env or {}).items() if environ.get(name)}
+    chosen = overridden_by(overrides_from_env or {}, environ)
     texts = {key: environ[name] for key, name in chosen.items()}
     try:
         return yamlfile.parse(model, replace(document, value=_overridden(model, document.value, texts)))
     except BadInput as bad:
         raise BadInput(_blame(problem, chosen) for problem in bad.problems) from None
+
+
+def overridden_by(overrides_from_env: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """The variable that stands over each key, by key, of those that are set. See `load_config`."""
+    return {key: name for name, key in overrides_from_env.items() if environment.get(name)}
+
+
+def of_variable(name: str) -> str:
+    """Where a problem stands that an environment variable has brought in."""
+    return f"environment variable {name}"
 
 
 def _overridden(model: type[BaseModel], value: Any, texts: Mapping[str, str]) -> Any:
@@ -118,7 +128,7 @@ def _blame(problem: Problem, chosen: Mapping[str, str]) -> Problem:
     """Whoever set the value is to hear of it: the variable, where one stands over the file."""
     for key, name in chosen.items():
         if problem.path == key or problem.path.startswith((f"{key}.", f"{key}[")):
-            return Problem(f"environment variable {name}", problem.path, problem.what)
+            return Problem(of_variable(name), problem.path, problem.what)
     return problem
 
 

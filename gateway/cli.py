@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from daemon.options import one_line
 from dermscore.errors import BadInput
 
 if TYPE_CHECKING:
@@ -27,11 +28,40 @@ def gateway() -> None:
 
 @gateway.command()
 @click.argument("folder", metavar="DIR", type=_FOLDER)
-@click.option("--pki", required=True, type=_FOLDER, help="Where `derms pki init` put the certificates.")
-@click.option("--headend", default="127.0.0.1:7451", show_default=True, help="host:port of the headend's BoundaryLink.")
-@click.option("--origin", default="derms/gateway", show_default=True, help="The trail's name, for ever.")
-def init(folder: Path, pki: Path, headend: str, origin: str) -> None:
-    """Make DIR: configuration, contract, audit key, empty trail, empty outbox. Nothing is overwritten."""
+@click.option("--pki", type=_FOLDER, help="Where `derms pki init` put the certificates.")
+@click.option("--headend", help="host:port of the headend's BoundaryLink.  [default: 127.0.0.1:7451]")
+@click.option("--origin", help="The trail's name, for ever.  [default: derms/gateway]")
+@click.option("--add", is_flag=True, help="Keep all of an existing DIR; make an outbox where it lacks one.")
+def init(folder: Path, pki: Path | None, headend: str | None, origin: str | None, add: bool) -> None:
+    """Make DIR: configuration, contract, audit key, empty trail, empty outbox. Nothing is overwritten.
+
+    With --add, a DIR that lacks its outbox gets an empty one, and the trail says so. A trail, its key and the contract
+    are never made anew: they come back from a backup.
+    """
+    if add:
+        if pki or headend or origin:
+            raise click.UsageError("--add keeps gateway.yaml as it is; leave --pki, --headend and --origin out")
+        _add(folder)
+        return
+    if pki is None:
+        raise click.UsageError("--pki DIR is needed: where `derms pki init` put the certificates")
+    _init(folder, pki, headend or "127.0.0.1:7451", "derms/gateway" if origin is None else origin)
+
+
+def _add(folder: Path) -> None:
+    from audit.errors import AuditError
+    from gateway import setup
+
+    try:
+        made = setup.add(folder)
+    except AuditError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(
+        "\n".join(f"{path}: made, empty" for path in made) or f"{folder}: nothing is missing that can be made anew"
+    )
+
+
+def _init(folder: Path, pki: Path, headend: str, origin: str) -> None:
     from daemon.config import Address
     from gateway import setup
 
@@ -105,7 +135,7 @@ def status(folder: Path, as_json: bool) -> int:
 
 @gateway.command()
 @click.argument("folder", metavar="DIR", type=_FOLDER)
-@click.option("--reason", required=True, help="Why, for whoever finds it closed.")
+@click.option("--reason", required=True, callback=one_line, help="Why, for whoever finds it closed; one line.")
 def isolate(folder: Path, reason: str) -> None:
     """Close the boundary: every published point loses ONLINE, commands are BLOCKED, the headend is not dialled.
 
@@ -129,7 +159,7 @@ def rejoin(folder: Path) -> None:
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @click.option("--master", required=True, help="The master's name in boundary.yaml.")
 @click.option("--outstation", help="Its outstation; needed where several have a master of that name.")
-@click.option("--reason", required=True, help="Why, for the trail; one line.")
+@click.option("--reason", required=True, callback=one_line, help="Why, for the trail; one line.")
 def takeover(folder: Path, master: str, outstation: str | None, reason: str) -> None:
     """Put another master in control: from now on it may operate, and every other is answered BLOCKED_OTHER_MASTER.
 

@@ -154,7 +154,7 @@ class Outbox:
             OutboxUnwritable: its disk is full, or it may not be written.
         """
         if not path.exists():
-            raise NotSetUp(f"{path} does not exist; `derms gateway init` makes it")
+            raise NotSetUp(f"{path} does not exist; `derms gateway init DIR --add` makes an empty one")
         outbox = cls(path)
         try:
             outbox._thread.submit(outbox._connect).result()

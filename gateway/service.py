@@ -21,7 +21,7 @@ from daemon import logs
 from daemon.clock import now as host_now
 from daemon.run import Stop
 from daemon.version import software
-from dermscore.errors import DermsError, NotSetUp
+from dermscore.errors import DermsError
 from dermscore.model import Now
 from gateway import outstations, records, report, setup, takeover
 from gateway.boundary import Upward
@@ -38,7 +38,7 @@ from gateway.outbox import Outbox
 from gateway.recorder import Recorder
 from gateway.takeover import Takeover
 from wire.boundary import BoundaryCommand
-from wire.dial import PortInUse, check_free
+from wire.dial import PortInUse
 from wire.publication import load_keys
 
 TICK_S: Final = 0.25
@@ -66,18 +66,16 @@ def prepare(home: Home) -> Parts:
     Raises:
         NotSetUp, BadInput, PortInUse, GatewayError: what is missing or wrong, and how to mend it.
     """
+    setup.require_alone(home)
     contract = Contract.load(home.contract)
     for outstation in contract.boundary.outstations:
         outstations.dnp3(contract, outstation)
     setup.check_certificate(home.tls)
     publishers = load_keys(home.publishers)
+    setup.require_present(home)
     key = _audit_key(home)
-    for path in (home.trail, home.outbox):
-        if not path.exists():
-            raise NotSetUp(f"{path} does not exist; `derms gateway init` makes it")
     _check_trail(home, key)
-    for outstation in contract.boundary.outstations:
-        check_free(outstation.listen)
+    setup.check_listeners(home, contract)
     return Parts(home, contract, publishers, key)
 
 
@@ -254,8 +252,6 @@ class Gateway:
 
 
 def _audit_key(home: Home) -> Ed25519PrivateKey:
-    if not home.audit_key.exists():
-        raise NotSetUp(f"{home.audit_key} does not exist; `derms gateway init` makes it")
     try:
         return setup.load_audit_key(home.audit_key)
     except AuditError as error:

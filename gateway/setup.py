@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -19,14 +20,15 @@ from audit.errors import AuditError, Damaged, NoLog
 from audit.layout import Layout
 from audit.log import Log
 from audit.note import MalformedNote, verifier_key
+from audit.record import Entry
 from daemon import clock
 from daemon.config import Address, packaged
 from dermscore.errors import BadInput, DermsError, Problem
-from gateway import outstations, report
+from gateway import outstations, records, report
 from gateway.config import FILE, GatewayConfig, Home
-from gateway.contract import FILES, Contract
+from gateway.contract import BOUNDARY, FILES, Contract
 from gateway.outbox import Outbox
-from wire.dial import check_free
+from wire.dial import PortInUse, check_free
 from wire.identity import Role, TlsFiles
 from wire.publication import load_keys
 
@@ -49,8 +51,18 @@ origin: {origin}
 """
 
 
+_NEW_ONE: Final = (
+    "Where there is no backup, keep what is left as it is and begin a gateway in a new folder, with an origin of its "
+    "own: `derms gateway init NEW --pki PKI --origin NAME`"
+)
+
+
 class AlreadyThereError(DermsError):
     """`init` never overwrites."""
+
+
+class AlreadyRunningError(DermsError):
+    """A gateway runs in this folder, or its trail is open for writing elsewhere."""
 
 
 def init(folder: Path, pki: Path, headend: Address, origin: str) -> None:
@@ -61,7 +73,8 @@ def init(folder: Path, pki: Path, headend: Address, origin: str) -> None:
         NotSetUp, BadInput: the certificates in `pki` cannot be used, or nothing can be named `origin`.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise AlreadyThereError(f"{folder} exists; nothing is overwritten. Name a new folder")
+        more = f"; `derms gateway init {folder} --add` makes what it lacks" if (folder / FILE).exists() else ""
+        raise AlreadyThereError(f"{folder} exists; nothing is overwritten. Name a new folder{more}")
     _check_origin(origin)
     tls, publisher = TlsFiles.gateway(pki.resolve()), pki.resolve() / "publisher.pub"
     check_certificate(tls)
@@ -79,6 +92,66 @@ def init(folder: Path, pki: Path, headend: Address, origin: str) -> None:
         Outbox.init(fresh / "outbox.db")
 
 
+def add(folder: Path) -> list[Path]:
+    """Make what a gateway lacks, as far as that hides nothing: an empty outbox. The trail says so before it is there.
+
+    The trail and its key are never made anew, nor is the contract. Returns what was made; what exists is left alone.
+
+    Raises:
+        NotSetUp, BadInput, AlreadyRunningError, AuditError: it cannot be done; nothing was made.
+    """
+    home = Home.open(folder)
+    require_alone(home)
+    missing = [problem for problem in _missing(home) if problem.where != str(home.outbox)]
+    if missing:
+        raise BadInput(missing)
+    key = load_audit_key(home.audit_key)
+    check_checkpoint(home, key)
+    if home.outbox.exists():
+        return []
+    why = "an empty outbox: there was none, so what was under way and the energy moved lately are forgotten"
+    with Log.open(home.trail, key) as trail:
+        entry = Entry(records.GATEWAY, decision="made anew", reason=why, digests={"config": home.digest})
+        trail.submit([entry]).result()
+        Outbox.init(home.outbox)
+    return [home.outbox]
+
+
+def require_alone(home: Home) -> None:
+    """Raises AlreadyRunningError where the trail is open for writing: there is one gateway to a folder."""
+    try:
+        with Layout(home.trail).lock.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return
+    except BlockingIOError:
+        said = report.read(home.status)
+        which = f" (process {said['pid']})" if said is not None and running(home) else ""
+        raise AlreadyRunningError(
+            f"a gateway runs in {home.folder} already{which}: `derms gateway status {home.folder}` says how it does. "
+            f"There is one to a folder; {home.trail} is open for writing"
+        ) from None
+
+
+def require_present(home: Home) -> None:
+    """Raises BadInput with everything of a gateway that is missing, and how each can be had again."""
+    missing = _missing(home)
+    if missing:
+        raise BadInput(missing)
+
+
+def _missing(home: Home) -> list[Problem]:
+    remedies = {
+        home.audit_key: "does not exist; bring it back from a backup: no new key can carry on a trail that another has "
+        f"signed. {_NEW_ONE}",
+        home.trail: "does not exist; bring it back from a backup. It is never made anew in its place: that would hide "
+        f"that records were taken away. {_NEW_ONE}",
+        home.outbox: f"does not exist; `derms gateway init {home.folder} --add` makes an empty one. What SCADA's "
+        "commands had under way, and the energy they moved in the last 15 minutes, is then forgotten",
+    }
+    return [Problem(str(path), "", what) for path, what in remedies.items() if not path.exists()]
+
+
 def problems(folder: Path) -> list[Problem]:
     """Everything that would stop the gateway in `folder` from starting, or from being believed, at once."""
     opened: list[Home] = []
@@ -91,11 +164,14 @@ def _problems(home: Home) -> list[Problem]:
         (home.contract, lambda: _check_contract(home)),
         (home.tls.cert, lambda: check_certificate(home.tls)),
         (home.publishers[0], lambda: load_keys(home.publishers)),
+    ]
+    made = [
         (home.audit_key, lambda: load_audit_key(home.audit_key)),
         (home.trail, lambda: _check_trail(home)),
         (home.outbox, lambda: Outbox.open(home.outbox).close()),
     ]
-    return [problem for path, check in checks for problem in _tried(check, str(path))]
+    checks += [each for each in made if each[0].exists()]
+    return [*_missing(home), *(problem for path, check in checks for problem in _tried(check, str(path)))]
 
 
 def running(home: Home) -> bool:
@@ -120,11 +196,22 @@ def _alive(pid: int, folder: Path) -> bool:
 
 def _check_contract(home: Home) -> None:
     contract = Contract.load(home.contract)
-    busy = running(home)
     for outstation in contract.boundary.outstations:
         outstations.dnp3(contract, outstation)
-        if not busy:  # else it is this gateway that listens there
+    if not running(home):  # else it is this gateway that listens there
+        check_listeners(home, contract)
+
+
+def check_listeners(home: Home, contract: Contract) -> None:
+    """Raises BadInput with every `listen` of boundary.yaml that cannot be listened on."""
+    problems = []
+    for number, outstation in enumerate(contract.boundary.outstations):
+        try:
             check_free(outstation.listen)
+        except PortInUse as taken:
+            problems.append(Problem(str(home.contract / BOUNDARY), f"outstations[{number}].listen", str(taken)))
+    if problems:
+        raise BadInput(problems)
 
 
 def check_certificate(tls: TlsFiles) -> None:
@@ -151,7 +238,7 @@ def check_checkpoint(home: Home, key: Ed25519PrivateKey) -> None:
     try:
         found, signed = checkpoint.parse(path.read_bytes()[: note.NOTE_LIMIT + 1])
     except FileNotFoundError:
-        raise NoLog(f"{home.trail} holds no audit log (no checkpoint in it)") from None
+        raise NoLog(f"{home.trail} holds no audit log (no checkpoint in it); bring it back from a backup") from None
     except OSError as error:
         raise BadInput([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from None
     except MalformedNote as why:
@@ -165,8 +252,6 @@ def check_checkpoint(home: Home, key: Ed25519PrivateKey) -> None:
 
 
 def _check_trail(home: Home) -> None:
-    if not home.trail.exists():
-        raise BadInput([Problem(str(home.trail), "", "does not exist; `derms gateway init` makes it")])
     try:
         key = audit_keys.load_private(home.audit_key)
     except AuditError:

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Self
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.engine import URL
 
-from daemon.config import Address, load_config
+from daemon.config import Address, load_config, of_variable, overridden_by
 from dermscore.errors import BadInput, Problem
 from headend.store.engine import resolve
 from wire.identity import TlsFiles
@@ -69,10 +69,11 @@ class HeadendConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """One headend's folder, with every path made whole."""
+    """One headend's folder, with every path made whole. `variables` are those that stand over keys, by key."""
 
     folder: Path
     config: HeadendConfig
+    variables: Mapping[str, str]
 
     @classmethod
     def open(cls, folder: Path, environment: Mapping[str, str] | None = None) -> Self:
@@ -82,8 +83,9 @@ class Home:
         variables = dict(os.environ if environment is None else environment)
         if variables.get("ASSETS_PATH"):  # counts from where the command was typed, not from the folder
             variables["ASSETS_PATH"] = str(Path(variables["ASSETS_PATH"]).resolve())
-        home = cls(folder, load_config(HeadendConfig, path, ENVIRONMENT, variables, made_by=made_by))
-        problems = [*home._unsafe_listeners(str(path)), *home._bad_urls(str(path))]
+        config = load_config(HeadendConfig, path, ENVIRONMENT, variables, made_by=made_by)
+        home = cls(folder, config, overridden_by(ENVIRONMENT, variables))
+        problems = [*home._unsafe_listeners(), *home._shared_listeners(), *home._bad_urls()]
         if problems:
             raise BadInput(problems)
         return home
@@ -116,20 +118,40 @@ class Home:
         return None if url == NO_HISTORY else resolve(url, self.folder)
 
     @property
+    def listeners(self) -> dict[str, Address]:
+        """Where it listens, by key."""
+        config = self.config
+        return {"http": config.http, "agent_link": config.agent_link, "boundary_link": config.boundary_link}
+
+    def problem(self, key: str, what: str) -> Problem:
+        """Something wrong with a key's value, told of whoever set it: the file, or the variable that stands over it."""
+        set_by = of_variable(self.variables[key]) if key in self.variables else str(self.folder / FILE)
+        return Problem(set_by, key, what)
+
+    @property
     def update_command(self) -> str:
         """What mends a store that is behind."""
         return f"derms headend init {self.folder} --update"
 
-    def _unsafe_listeners(self, where: str) -> list[Problem]:
+    def _unsafe_listeners(self) -> list[Problem]:
         if self.config.http.loopback:
             return []
         what = (
             f"{self.config.http} can be reached from other machines, and the HTTP API knows no accounts yet: "
             "bind it to a loopback address such as 127.0.0.1:3001, and reach it from elsewhere through ssh -L"
         )
-        return [Problem(where, "http", what)]
+        return [self.problem("http", what)]
 
-    def _bad_urls(self, where: str) -> list[Problem]:
+    def _shared_listeners(self) -> list[Problem]:
+        """Keys with the address of a key before them. Port 0 is any free one."""
+        first: dict[Address, str] = {}
+        return [
+            self.problem(key, f"{address} is {first[address]}'s already; give each its own port")
+            for key, address in self.listeners.items()
+            if address.port and first.setdefault(address, key) != key
+        ]
+
+    def _bad_urls(self) -> list[Problem]:
         problems = []
         urls = {"state_url": self.config.state_url, "database_url": self.config.database_url}
         for key, url in urls.items():
@@ -137,5 +159,5 @@ class Home:
                 if not (key == "database_url" and url == NO_HISTORY):
                     resolve(url, self.folder)
             except BadInput as bad:
-                problems += [Problem(where, key, each.what) for each in bad.problems]
+                problems += [self.problem(key, each.what) for each in bad.problems]
         return problems

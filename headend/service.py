@@ -75,7 +75,7 @@ def prepare(home: Home) -> Parts:
     A history store that does not answer is no reason not to start; one that lacks its tables is.
 
     Raises:
-        NotSetUp, BadInput, PortInUse: what is missing or wrong, and the command that mends it.
+        NotSetUp, BadInput: what is missing or wrong, and the command that mends it.
     """
     import numpy  # noqa: F401  # loaded now: the first dispatch must not make every stream wait for it
 
@@ -83,8 +83,7 @@ def prepare(home: Home) -> Parts:
     publisher = load_publisher(home.publisher_key)
     policy = setup.load_policy(home)
     fleet = assets.load_file(home.assets)
-    for address in (home.config.http, home.config.agent_link, home.config.boundary_link):
-        dial.check_free(address)
+    setup.check_listeners(home)
     state = setup.open_state(home)
     try:
         state.epoch()

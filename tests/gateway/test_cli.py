@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import stat
 import subprocess
@@ -81,7 +82,7 @@ def test_check_finds_everything_at_once(tmp_path: Path, made: Path) -> None:
     found = json.loads(said.stdout)
     assert not found["ok"]
     text = json.dumps(found["problems"])
-    for words in ("pover_w", "gateway.key", "chmod 600", "outbox.db does not exist", "derms gateway init"):
+    for words in ("pover_w", "gateway.key", "chmod 600", "outbox.db", f"gateway init {made} --add"):
         assert words in text
 
 
@@ -109,6 +110,7 @@ def test_a_port_in_use_is_found_before_anything_is_started(made: Path) -> None:
             said = derms(command, made)
             assert said.returncode == 1
             assert f"cannot listen on {address}: the port is in use by another process" in said.stderr
+            assert "boundary.yaml: outstations[0].listen: " in said.stderr
     assert not (made / "status.json").exists()
     assert not list((made / "trail").rglob("headers/*"))
 
@@ -116,14 +118,16 @@ def test_a_port_in_use_is_found_before_anything_is_started(made: Path) -> None:
 @pytest.mark.parametrize(
     ("missing", "words"),
     [
-        ("outbox.db", "derms gateway init"),
-        ("keys/audit.key", "derms gateway init"),
-        ("policies/gateway/points.csv", "derms gateway init"),
+        ("outbox.db", "--add` makes an empty one"),
+        ("keys/audit.key", "bring it back from a backup: no new key can carry on"),
+        ("trail", "bring it back from a backup. It is never made anew in its place"),
+        ("policies/gateway/points.csv", "bring it back from a backup: what may cross is never made up"),
         ("gateway.yaml", "derms gateway init"),
     ],
 )
-def test_what_is_missing_stops_the_start_with_the_command_that_makes_it(made: Path, missing: str, words: str) -> None:
-    (made / missing).unlink()
+def test_what_is_missing_stops_the_start_with_the_remedy_that_works(made: Path, missing: str, words: str) -> None:
+    shutil.rmtree(made / missing) if (made / missing).is_dir() else (made / missing).unlink()
+    assert words in derms("check", made).stderr
     said = derms("run", made)
     assert said.returncode == 1
     assert words in said.stderr
@@ -138,6 +142,35 @@ def test_a_trail_of_another_key_is_not_written(tmp_path: Path, pki_folder: Path,
     assert said.returncode == 1
     assert "key" in said.stderr
     assert "Traceback" not in said.stderr
+
+
+def test_add_makes_an_outbox_and_says_so_in_the_trail(made: Path) -> None:
+    assert "nothing is missing" in derms("init", made, "--add").stdout
+    (made / "outbox.db").unlink()
+    assert derms("init", made, "--add", "--pki", "x").returncode == 2
+    said = derms("init", made, "--add")
+    assert (said.returncode, said.stdout) == (0, f"{made / 'outbox.db'}: made, empty\n")
+    assert derms("check", made).returncode == 0
+    (header,) = [
+        line for line in (made / "trail/headers/00000000.jsonl").read_text().splitlines() if "made anew" in line
+    ]
+    assert json.loads(header)["kind"] == "gateway"
+
+
+@pytest.mark.parametrize("missing", ["trail", "keys/audit.key"])
+def test_add_makes_neither_a_trail_nor_its_key(made: Path, missing: str) -> None:
+    shutil.rmtree(made / missing) if (made / missing).is_dir() else (made / missing).unlink()
+    (made / "outbox.db").unlink()
+    said = derms("init", made, "--add")
+    assert said.returncode == 1
+    assert "bring it back from a backup" in said.stderr
+    assert not (made / "outbox.db").exists()
+    assert not (made / missing).exists()
+
+
+def test_isolating_wants_a_reason(made: Path) -> None:
+    assert derms("isolate", made, "--reason", " ").returncode == 2
+    assert not (made / "ISOLATED").exists()
 
 
 async def test_status_says_how_it_does(tmp_path: Path, made: Path) -> None:
@@ -158,6 +191,10 @@ async def test_status_says_how_it_does(tmp_path: Path, made: Path) -> None:
             checked = derms("check", place, cwd=cwd)
             assert checked.returncode == 0, checked.stderr  # the port is in use, but by this very gateway
             assert "this gateway is running" in checked.stdout
+        for words in (("run", made), ("init", made, "--add")):
+            again = derms(*words)
+            assert again.returncode == 1
+            assert f"a gateway runs in {made} already (process {found['pid']})" in again.stderr
         assert "the boundary is closed" in derms("isolate", made, "--reason", "drill").stdout
         assert "drill" in (made / "ISOLATED").read_text()
         words = derms("status", made)

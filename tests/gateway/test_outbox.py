@@ -43,7 +43,7 @@ def test_init_overwrites_nothing(path: Path) -> None:
 
 
 def test_a_missing_outbox_names_the_command_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(NotSetUp, match="derms gateway init"):
+    with pytest.raises(NotSetUp, match="derms gateway init DIR --add"):
         Outbox.open(tmp_path / "none.db")
 
 

@@ -73,6 +73,28 @@ def test_check_and_run_refuse_the_same(made: Path, spoil: Callable[[Path], objec
         prepare(Home.open(made))
 
 
+def test_everything_that_is_missing_is_told_at_once(made: Path) -> None:
+    home = Home.open(made)
+    shutil.rmtree(home.trail)
+    home.audit_key.unlink()
+    home.outbox.unlink()
+    assert {problem.where for problem in setup.problems(made)} == {
+        str(home.trail),
+        str(home.audit_key),
+        str(home.outbox),
+    }
+    with pytest.raises(BadInput) as caught:
+        prepare(home)
+    assert len(caught.value.problems) == 3
+
+
+def test_a_trail_in_use_stops_a_second_start(made: Path) -> None:
+    home = Home.open(made)
+    with Log.open(home.trail, audit_keys.load_private(home.audit_key)), pytest.raises(DermsError, match="runs in"):
+        prepare(home)
+    prepare(home)
+
+
 def test_check_leaves_a_trail_in_use_alone(made: Path) -> None:
     home = Home.open(made)
     with Log.open(home.trail, audit_keys.load_private(home.audit_key)):

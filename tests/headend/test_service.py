@@ -28,7 +28,6 @@ from headend.report import AlreadyRunningError
 from headend.service import prepare
 from tests.ports import free_ports
 from wire.convert import telemetry_columns
-from wire.dial import PortInUse
 from wire.v1.agent_link_pb2 import AgentMessage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,7 +134,8 @@ async def test_a_port_in_use_is_said_and_nothing_is_half_started(home, run_heade
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", free[which]))
         taken.listen()
-        with pytest.raises(PortInUse, match=f"127.0.0.1:{free[which]}"):
+        said = rf"environment variable {which}: \w+: cannot listen on 127\.0\.0\.1:{free[which]}: the port is in use"
+        with pytest.raises(BadInput, match=said):
             async with run_headend(home):
                 pytest.fail("it started")
         for port in set(free.values()) - {free[which]}:
