@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dermscore.aggregate import Aggregate, aggregates
     from dermscore.assets import load_file as load_fleet
-    from dermscore.dispatch import allocate, arbitrate, check_asset, envelope, explain
+    from dermscore.dispatch import (
+        Control,
+        Controls,
+        Event,
+        EventStatus,
+        Mode,
+        allocate,
+        arbitrate,
+        check_asset,
+        envelope,
+        explain,
+    )
     from dermscore.errors import BadInput, DermsError, NotSetUp, Problem, Unreadable
     from dermscore.guard import Guard, GuardState
     from dermscore.intent import Intent, IntentState
@@ -35,8 +46,12 @@ __all__ = [
     "BadInput",
     "Cause",
     "CommandRow",
+    "Control",
+    "Controls",
     "Denied",
     "DermsError",
+    "Event",
+    "EventStatus",
     "Fleet",
     "Guard",
     "GuardState",
@@ -44,6 +59,7 @@ __all__ = [
     "IntentState",
     "Kind",
     "Measurement",
+    "Mode",
     "Node",
     "NotSetUp",
     "Now",
@@ -76,7 +92,7 @@ __all__ = [
 _SOURCES = {
     "dermscore.aggregate": "Aggregate aggregates",
     "dermscore.assets": "load_fleet=load_file",
-    "dermscore.dispatch": "allocate arbitrate check_asset envelope explain",
+    "dermscore.dispatch": "Control Controls Event EventStatus Mode allocate arbitrate check_asset envelope explain",
     "dermscore.errors": "BadInput DermsError NotSetUp Problem Unreadable",
     "dermscore.guard": "Guard GuardState",
     "dermscore.intent": "Intent IntentState",
