@@ -15,7 +15,7 @@ from agent.drivers.simulated import SimulatedDriver
 from agent.loop import AssetLoop, Kept
 from agent.reports import Reports
 from agent.state import Held
-from dermscore.intent import Intent, IntentState
+from dermscore.intent import Intent, IntentState, Step
 from dermscore.model import Asset, Kind, Measurement, Now
 from dermscore.quality import GOOD, Cause, Validity
 from wire.convert import AssetEvent, Report
@@ -49,6 +49,7 @@ class Liar:
     deaf: bool = False
     broken: bool = False
     hangs: bool = False
+    mute: bool = False
     writes: int = 0
     bend: Callable[[Measurement], Measurement] = lambda measurement: measurement
 
@@ -62,6 +63,8 @@ class Liar:
         if not self.deaf:
             self.setpoint_w = setpoint.power_w
             self.power_w = setpoint.power_w or 0.0
+        if self.mute:
+            raise TimeoutError("the answer was lost")
         return ReadBack(self.claims_w if self.claims_w is not None else self.setpoint_w)
 
     async def _fault(self) -> None:
@@ -256,6 +259,42 @@ async def test_another_controller_is_named_and_not_fought() -> None:
     await bench.ticks(40)
     assert bench.liar.writes == writes + 1
     assert bench.liar.setpoint_w == 10e6
+
+
+async def test_a_write_whose_answer_was_lost_is_not_another_controllers() -> None:
+    bench = Bench().linked()
+    await bench.ticks(2)
+    bench.liar.mute = True
+    bench.loop.receive(intent(10e6, duration_s=600), 0)
+    await bench.ticks(2)  # the device took it, and its read-back is of the setpoint before
+    bench.liar.mute = False
+    await bench.ticks(4)
+    assert bench.heard.events == []
+    assert bench.liar.setpoint_w == 10e6
+
+
+async def test_a_schedule_is_followed_while_the_link_is_gone_and_across_a_restart() -> None:
+    wanted = replace(intent(10e6, duration_s=600), schedule=(Step(START.utc_ms + 20_000, 4e6),))
+    bench = Bench().linked()
+    await bench.ticks()
+    bench.loop.receive(wanted, 0)
+    bench.loop.link(False)
+    await bench.ticks(4 * 19)
+    assert bench.liar.setpoint_w == 10e6
+    await bench.ticks(4 * 20)
+    assert bench.liar.setpoint_w == 4e6
+    assert bench.heard.events == [], "a step of the schedule is no limit"
+    saved = bench.loop.saved("boot", "down")
+    assert saved is not None
+    assert (saved.guard, saved.held and saved.held.steps_begun) == ("cached", 1)
+    again = Bench(kept=Kept(held=saved.held))
+    again.clock.now = bench.clock.now
+    again.liar.setpoint_w = again.liar.power_w = 4e6
+    await again.ticks(8)
+    assert again.liar.setpoint_w == 4e6
+    again.loop.link(True)
+    await again.ticks(8)
+    assert again.liar.setpoint_w == 4e6, "a returning link brings nothing old back"
 
 
 async def test_a_broken_device_is_said_lost_once_and_its_value_held() -> None:
