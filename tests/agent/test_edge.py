@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def test_anothers_certificate_is_not_ours(certificates: Path, tmp_path: Path) ->
     (tmp_path / "agents").mkdir()
     for source, name in ((certificates / "ca.crt", "ca.crt"), (certificates / "agents/a2.crt", "agents/a1.crt")):
         (tmp_path / name).write_bytes(source.read_bytes())
-    (tmp_path / "agents/a1.key").write_bytes((certificates / "agents/a2.key").read_bytes())
+    shutil.copy(certificates / "agents/a2.key", tmp_path / "agents/a1.key")  # with its mode
     with pytest.raises(BadInput, match="is the certificate of urn:derms:agent:a2, not of agent a1"):
         edge.check(Spec("a1", (battery("a1"),), "h:1", tmp_path))
 
