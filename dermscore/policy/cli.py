@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -54,7 +54,6 @@ def check_policy(folder: Path, assets_file: Path | None, cases: Path | None, as_
         found = check(folder, cases or cases_of(folder), assets_file)
     except BadInput as bad:
         _refuse(bad, _COULD_NOT_TELL if isinstance(bad, Unreadable) else _WRONG, as_json)
-        return
     facts = {
         "principals": len(found.policy.members),
         "grants": len(found.policy.grants),
@@ -82,8 +81,6 @@ def show_matrix(folder: Path, by: str, as_csv: bool, as_json: bool) -> None:
     from dermscore.policy.matrix import matrix, principals, roles
 
     found = _loaded(folder, as_json)
-    if found is None:
-        return
     entries = matrix(found, principals(found) if by == "principal" else roles())
     if as_json:
         click.echo(json.dumps({"digest": found.digest, "matrix": list(_rows(entries))}))
@@ -104,7 +101,6 @@ def show_difference(old: Path, new: Path, as_json: bool) -> None:
         before, after = together(lambda: load_folder(old), lambda: load_folder(new))
     except BadInput as bad:
         _refuse(bad, _COULD_NOT_TELL, as_json)
-        return
     changes = difference(before, after)
     if as_json:
         listed = [{"kind": change.kind.value, "words": change.words} for change in changes]
@@ -135,8 +131,6 @@ def show_explanation(
 
     now = Now(_moment(at), 0)
     found = _loaded(folder, as_json)
-    if found is None:
-        return
     result = explain(found, found.principal(who), action, "" if path == "/" else path, w, now=now)
     _show_explanation(result, now.utc_ms, as_json)
 
@@ -171,18 +165,17 @@ def _moment(text: str | None) -> int:
     return round(at.timestamp() * 1000)
 
 
-def _loaded(folder: Path, as_json: bool) -> Policy | None:
-    """The policy, or None where it cannot be used: the problems are printed then, and the exit is 2."""
+def _loaded(folder: Path, as_json: bool) -> Policy:
+    """The policy; where it cannot be used the problems are printed, and the exit is 2."""
     from dermscore.policy import load_folder
 
     try:
         return load_folder(folder)
     except BadInput as bad:
         _refuse(bad, _COULD_NOT_TELL, as_json)
-        return None
 
 
-def _refuse(bad: BadInput, code: int, as_json: bool) -> None:
+def _refuse(bad: BadInput, code: int, as_json: bool) -> NoReturn:
     if as_json:
         found = [{"where": each.where, "path": each.path, "what": each.what} for each in bad.problems]
         click.echo(json.dumps({"ok": False, "problems": found}))

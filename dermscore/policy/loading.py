@@ -81,7 +81,7 @@ def _dispatch_problems(file: DispatchFile, document: Document) -> Iterator[Probl
 def _stray_defaults(name: str, entry: ProgramEntry, document: Document) -> Iterator[Problem]:
     for path in entry.defaults:
         if not any(covers(run, path) for run in entry.paths):
-            what = f"{named(path)} is outside the paths of this programme"
+            what = f"{named(path)} is outside the paths where this programme runs"
             yield document.problem(("programs", name, "defaults", path or "/"), what)
 
 

@@ -12,8 +12,18 @@ import pytest
 from dermscore import assets, policy
 from dermscore.assets_schema import AssetEntry, AssetsFile, SiteEntry
 from dermscore.points import COMMAND_STATE_CODES, MEANINGS, Control, Mode, OnIsolate, OnMasterLoss, PointKind, Unit
-from dermscore.policy import Action, Role
-from dermscore.policy.schema import AccessFile, DispatchFile, PrincipalEntry, ProgramEntry, RuleEntry
+from dermscore.policy import Action, Role, cases
+from dermscore.policy.cases_schema import AccessCase, CasesFile, EventEntry, LimitsCase, ProgramsCase, Standing
+from dermscore.policy.schema import (
+    AccessFile,
+    DispatchFile,
+    LimitEntry,
+    PrincipalEntry,
+    ProgramEntry,
+    ReboundEntry,
+    RuleEntry,
+    WindowEntry,
+)
 from dermscore.sheets import COMMAND_COLUMNS, POINT_COLUMNS
 from dermscore.yamlfile import load
 
@@ -40,7 +50,16 @@ def keys(*models: type) -> list[str]:
         ("commands-csv.md", [*COMMAND_COLUMNS, *Mode, *Control, *OnMasterLoss, *OnIsolate]),
         (
             "policy-yaml.md",
-            [*keys(AccessFile, PrincipalEntry, RuleEntry, DispatchFile, ProgramEntry), *Role, *Action],
+            [
+                *keys(AccessFile, PrincipalEntry, RuleEntry, DispatchFile, ProgramEntry, LimitEntry, ReboundEntry),
+                *keys(WindowEntry),
+                *Role,
+                *Action,
+            ],
+        ),
+        (
+            "../howto/write-a-policy.md",
+            keys(CasesFile, AccessCase, LimitsCase, ProgramsCase, EventEntry, Standing),
         ),
     ],
 )
@@ -61,3 +80,6 @@ def test_the_examples_load() -> None:
     assert assets.load(load(fleet, "assets.yaml")).assets
     access, dispatch = examples("policy-yaml.md")
     assert policy.load(load(access, "access.yaml"), load(dispatch, "dispatch.yaml")).grants
+    (shown,) = examples("../howto/write-a-policy.md")
+    headend = policy.load_folder(PAGES.parents[1] / "policies" / "headend")
+    assert list(cases.failures(headend, cases.read(load(shown, "cases.yaml")))) == []

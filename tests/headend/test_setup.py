@@ -14,6 +14,7 @@ import yaml
 from daemon.config import packaged
 from dermscore import assets
 from dermscore.errors import BadInput, NotSetUp
+from dermscore.policy import checking
 from headend import setup
 from headend.config import Home
 from headend.service import prepare
@@ -48,6 +49,8 @@ def test_a_fresh_folder_has_all_it_needs_and_nothing_wrong(folder):
     }
     assert folder.stat().st_mode & 0o077 == 0
     assert whats(folder) == []
+    policies = folder / "policies" / "headend"
+    assert checking.check(policies, checking.cases_of(policies), folder / "assets.yaml").cases
     config = Home.open(folder).config
     assert (config.http, config.agent_link, config.boundary_link) == (
         "127.0.0.1:3001",

@@ -158,7 +158,7 @@ def test_the_two_files_become_a_policy() -> None:
             "grants[0]",
             frozenset({"OPERATOR"}),
             frozenset({"dispatch"}),
-            ("feeder/F1", ""),
+            ("",),
             5e6,
             1_767_225_600_000,
             1_798_757_999_000,
@@ -167,7 +167,8 @@ def test_the_two_files_become_a_policy() -> None:
     )
     assert rules.forbids[0].place == "forbids[0]"
     assert rules.programs["scada"] == Program("scada", 1, 900, "first")
-    assert rules.programs["default"].description == ""
+    assert rules.programs["default"] == Program("default", 10, 3600)
+    assert (rules.limits, rules.rebounds) == ((), ())
 
 
 def test_the_digest_is_of_the_meaning() -> None:
@@ -176,6 +177,9 @@ def test_the_digest_is_of_the_meaning() -> None:
     assert loaded("# a comment\n" + ACCESS).digest == digest
     assert loaded(dispatch=DISPATCH.replace("900", "901")).digest != digest
     assert loaded(ACCESS.replace("[VIEWER]", "[VIEWER, SECAUD]")).digest != digest
+    assert loaded(ACCESS.replace("[feeder/F1, /]", "[/, /]")).digest == digest
+    assert loaded(ACCESS.replace("23:59:59+01:00", "22:59:59Z")).digest == digest
+    assert loaded(ACCESS.replace("[dispatch, release]", "[release, dispatch]")).digest == digest
 
 
 @pytest.mark.parametrize(
@@ -215,6 +219,8 @@ def test_what_can_be_wrong_with_access(old: str, new: str, words: str) -> None:
         ("primacy: 1,", "primacy: 256,", "dispatch.yaml:4: programs.scada.primacy: must be at most 255, not 256"),
         ("900", "0", "dispatch.yaml:4: programs.scada.max_duration_s: must be at least 1, not 0"),
         ("scada:", "SCADA:", "dispatch.yaml:4: programs.SCADA: "),
+        ("first}", "first, on_supersede: stop}", "dispatch.yaml:4: programs.scada.on_supersede: must be 'terminate'"),
+        ("first}", "first, market: maybe}", "dispatch.yaml:4: programs.scada.market: must be true or false"),
     ],
 )
 def test_what_can_be_wrong_with_dispatch(old: str, new: str, words: str) -> None:
