@@ -126,11 +126,8 @@ def require_alone(home: Home) -> None:
         return
     except BlockingIOError:
         said = report.read(home.status)
-        which = f" (process {said['pid']})" if said is not None and running(home) else ""
-        raise AlreadyRunningError(
-            f"a gateway runs in {home.folder} already{which}: `derms gateway status {home.folder}` says how it does. "
-            f"There is one to a folder; {home.trail} is open for writing"
-        ) from None
+        which = f"a gateway runs in {home.folder} already (process {said['pid']}): " if said and running(home) else ""
+        raise AlreadyRunningError(f"{which}{home.trail} is open in another process; stop that one first") from None
 
 
 def require_present(home: Home) -> None:

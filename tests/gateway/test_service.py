@@ -299,7 +299,7 @@ async def test_a_second_gateway_in_the_same_folder_does_not_start(headend: Stand
     await second.start()
     assert second.process is not None
     assert await asyncio.wait_for(second.process.wait(), 20) == 1
-    assert "the port is in use by another process" in second.log.read_text()
+    assert "trail is open in another process; stop that one first" in second.log.read_text()
     assert await running.stop() == 0
 
 

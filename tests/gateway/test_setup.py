@@ -90,7 +90,10 @@ def test_everything_that_is_missing_is_told_at_once(made: Path) -> None:
 
 def test_a_trail_in_use_stops_a_second_start(made: Path) -> None:
     home = Home.open(made)
-    with Log.open(home.trail, audit_keys.load_private(home.audit_key)), pytest.raises(DermsError, match="runs in"):
+    with (
+        Log.open(home.trail, audit_keys.load_private(home.audit_key)),
+        pytest.raises(DermsError, match="is open in another process"),
+    ):
         prepare(home)
     prepare(home)
 

@@ -88,7 +88,10 @@ def test_two_of_one_kind_in_one_folder(home: Home, start: Callable[..., Running]
     first = {start(who, "run", home.folder / who): who for who in ("headend", "gateway")}
     for running, who in first.items():
         running.has_said({"headend": "headend is up", "gateway": "listening"}[who])
-    for who, told in (("headend", "a headend runs in headend already"), ("gateway", "in use by another process")):
+    for who, told in (
+        ("headend", "a headend runs in headend already"),
+        ("gateway", "trail is open in another process"),
+    ):
         code, said = derms_in(home.folder, who, "run", who)
         assert code == FOUND_WRONG
         assert told in said

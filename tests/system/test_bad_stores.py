@@ -118,16 +118,16 @@ def test_check_names_all_that_is_wrong_at_once(home: Home, wrong: dict[str, Call
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda folder: shutil.rmtree(folder / "trail"), "trail does not exist"),
+        (lambda folder: shutil.rmtree(folder / "trail"), "trail: does not exist; bring it back"),
         (lambda folder: (folder / "trail" / "checkpoint").unlink(), "trail holds no audit log"),
         (lambda folder: (folder / "trail" / "checkpoint").write_text("x"), "trail/checkpoint is not"),
-        (lambda folder: (folder / "keys" / "audit.key").unlink(), "audit.key does not exist"),
+        (lambda folder: (folder / "keys" / "audit.key").unlink(), "audit.key: does not exist; bring it back"),
         (
             lambda folder: (folder / "keys" / "audit.key").write_text("x"),
             "audit.key is not an unencrypted PEM private key",
         ),
         (lambda folder: another_key(folder), "Give the key that the log was begun with"),
-        (lambda folder: (folder / "outbox.db").unlink(), "outbox.db does not exist"),
+        (lambda folder: (folder / "outbox.db").unlink(), "gateway init gateway --add` makes an empty one"),
         (lambda folder: (folder / "outbox.db").write_text("x" * 9999), "outbox.db: is not an outbox"),
     ],
     ids=in_words,
