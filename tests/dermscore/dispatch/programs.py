@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from dermscore.dispatch import Controls, Event, EventStatus, Mode, OnSupersede, Value
+from dermscore.dispatch import Controls, Event, EventStatus, Mode, OnSupersede, Value, arbitrate
+from dermscore.model import Now
 
 NODE = "feeder/S3"
 MINUTE = 60_000
@@ -49,3 +51,9 @@ def state_of(controls: Controls, one: Event) -> str:
 
 def words(status: EventStatus) -> str:
     return status.name.lower().replace("_", " ")
+
+
+def standing(programs: Mapping[str, OneProgram], events: Sequence[Event], now_ms: int) -> dict[Any, Any]:
+    """Who stands, and with what: by node and mode."""
+    in_force = arbitrate(programs, events, Now(now_ms, 0)).in_force
+    return {key: (control.source, control.value) for key, control in in_force.items()}
