@@ -17,7 +17,6 @@ from dermscore.dispatch import (
     BoundSource,
     Control,
     Controls,
-    Envelope,
     Event,
     Refused,
     allocate,
@@ -205,7 +204,7 @@ def _many(ask: Ask, view: View, tree: Node, now: Now) -> Decided | _No:
     allocation = allocate(view.snapshot, tree, bounds, ask.target_w)
     if isinstance(allocation, Refused):
         return _No(Kind.LIMITS, allocation.reason)
-    drafts = _shares(allocation, bounds, tree)
+    drafts = _shares(allocation, tree)
     if not drafts:
         return _No(Kind.UNREACHABLE, _nobody(allocation))
     dispatch = _dispatch(
@@ -220,7 +219,7 @@ def _many(ask: Ask, view: View, tree: Node, now: Now) -> Decided | _No:
     return Decided(dispatch, drafts + _left_behind(ask, allocation, controls, view, tree))
 
 
-def _shares(allocation: Allocation, bounds: Envelope, tree: Node) -> tuple[Draft, ...]:
+def _shares(allocation: Allocation, tree: Node) -> tuple[Draft, ...]:
     """What each asset is asked. One that a higher program holds counts in the sum, and is not asked anything."""
     assets = {asset.id: asset for asset in tree.assets}
     return tuple(
@@ -233,7 +232,7 @@ def _shares(allocation: Allocation, bounds: Envelope, tree: Node) -> tuple[Draft
             share.cause,
         )
         for share in allocation.shares
-        if bounds.bounds[share.asset_id].min.source is not BoundSource.HELD
+        if not share.held
     )
 
 

@@ -1,11 +1,13 @@
 """What should each asset do now, and why: arbitrate, then envelope, then allocate, then explain.
 
-numpy is loaded by `allocate` when it is called, not by importing this.
+numpy is loaded when `envelope` or `allocate` is called, or `Columns` used, not by importing this.
 """
 
 from __future__ import annotations
 
-from dermscore.dispatch.allocate import CAPACITY_SHARE, Allocation, Share, ShortfallCause, allocate
+from typing import TYPE_CHECKING, Any
+
+from dermscore.dispatch.allocate import CAPACITY_SHARE, Allocation, Broken, Share, ShortfallCause, allocate
 from dermscore.dispatch.arbitrate import Control, Controls, Ignored, Next, Superseded, arbitrate
 from dermscore.dispatch.check import Accepted, Refused, check_asset
 from dermscore.dispatch.envelope import Envelope, envelope
@@ -14,6 +16,9 @@ from dermscore.dispatch.explain import explain
 from dermscore.dispatch.limits import Bound, Bounds, BoundSource, Excluded, Limit
 from dermscore.dispatch.modes import Mode, Value
 
+if TYPE_CHECKING:
+    from dermscore.dispatch.columns import Columns
+
 __all__ = [
     "CAPACITY_SHARE",
     "Accepted",
@@ -21,6 +26,8 @@ __all__ = [
     "Bound",
     "BoundSource",
     "Bounds",
+    "Broken",
+    "Columns",
     "Control",
     "Controls",
     "Envelope",
@@ -44,3 +51,11 @@ __all__ = [
     "envelope",
     "explain",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Columns":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from dermscore.dispatch.columns import Columns
+
+    return Columns

@@ -1,125 +1,135 @@
-"""What each asset of a node can do now: a lower and an upper bound in watts, each with where it comes from."""
+"""What each asset and each node can do now: a lower and an upper bound in watts, each with where it comes from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from math import fsum
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import isfinite
+from typing import TYPE_CHECKING
 
-from dermscore.dispatch.arbitrate import Control, Controls
-from dermscore.dispatch.check import unheard
-from dermscore.dispatch.limits import Bound, Bounds, BoundSource, Excluded, Limit
-from dermscore.dispatch.words import power
-from dermscore.guard import at_soc_bound
-from dermscore.model import Asset, Measurement, Node, Now, Snapshot, ancestry
+from dermscore.dispatch.arbitrate import Controls
+from dermscore.dispatch.limits import Bound, Bounds, Excluded, Limit
+from dermscore.dispatch.words import bound_detail
+from dermscore.model import Node, Now, Snapshot
+
+if TYPE_CHECKING:
+    from dermscore.dispatch.bounding import Bounding, Side
+    from dermscore.dispatch.columns import Columns
+    from dermscore.dispatch.reach import Reach
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Envelope:
-    """What the assets below `path` can do: bounds by asset id in tree order, who is left out, their sum."""
+    """The bounds of every asset and node at or below `path`. Made once, and not changed after.
+
+    Inside are columns (`arrays`, with all that the fill needs); what a reader asks for is put into words when asked.
+    `hold_s` is for how long the bounds can be held, in s; 0: now.
+    """
 
     path: str
-    bounds: Mapping[str, Bounds]
-    excluded: Mapping[str, Excluded]
-    node: Bounds
+    arrays: Bounding = field(repr=False)
+    hold_s: float = 0.0
+
+    @property
+    def columns(self) -> Columns:
+        """The assets, as columns."""
+        return self.arrays.columns
+
+    @property
+    def node(self) -> Bounds:
+        """The bounds of the whole."""
+        return self.bounds_of(self.columns.tree.paths[0])
+
+    def bounds_of(self, name: str) -> Bounds:
+        """The bounds of an asset (by id) or of a node (by path), those of the nodes inside it counted.
+
+        What takes no part is counted at what was last measured of it, at 0 W where nothing was. A limit of a node
+        above does not show here, only in what `allocate` gives.
+
+        Raises:
+            KeyError: there is no such asset or node here.
+        """
+        place = self.columns.ratings.place.get(name)
+        if place is None:
+            return self._reach.bounds(self.columns.tree.place[name])
+        if self.arrays.out[place] >= 0:
+            excluded = self._excluded(place)
+            bound = Bound(float(self.arrays.standing_w[place]), excluded.source, excluded.detail)
+            return Bounds(bound, bound)
+        return Bounds(self._bound(self.arrays.low, place), self._bound(self.arrays.high, place))
+
+    @cached_property
+    def bounds(self) -> Mapping[str, Bounds]:
+        """The bounds of every asset that can be asked, by id."""
+        return {asset_id: self.bounds_of(asset_id) for asset_id in self._in_order if asset_id not in self.excluded}
+
+    @cached_property
+    def excluded(self) -> Mapping[str, Excluded]:
+        """Who cannot be asked, by id, and why."""
+        place = self.columns.ratings.place
+        return {
+            asset_id: self._excluded(place[asset_id])
+            for asset_id in self._in_order
+            if self.arrays.out[place[asset_id]] >= 0
+        }
+
+    @property
+    def _in_order(self) -> Iterable[str]:
+        ratings = self.columns.ratings
+        return (ratings.ids[place] for place in ratings.order)
+
+    @cached_property
+    def _reach(self) -> Reach:
+        from dermscore.dispatch.reach import Reach
+
+        return Reach.of(self)
+
+    def _excluded(self, place: int) -> Excluded:
+        source = self.arrays.source(int(self.arrays.out[place]))
+        return Excluded(self.columns.ratings.ids[place], source, self.arrays.details[self.arrays.out_detail[place]])
+
+    def _bound(self, side: Side, place: int) -> Bound:
+        return Bound(float(side.w[place]), self.arrays.source_of(side, place), bound_detail(self, side, place))
 
 
-def envelope(tree: Node, snapshot: Snapshot, controls: Controls, limits: Iterable[Limit], now: Now) -> Envelope:
-    """The bounds of every asset at or below `tree`, each with its source.
+def envelope(
+    tree: Node,
+    snapshot: Snapshot,
+    controls: Controls,
+    limits: Iterable[Limit],
+    now: Now,
+    *,
+    hold_s: float = 0.0,
+    within_s: float | None = None,
+) -> Envelope:
+    """The bounds of every asset and node at or below `tree`, each with its source.
 
-    Left out, and so never asked for anything: what has no live session, was never heard, or whose measurement cannot be
-    used. An asset for which a control at another node than `tree.path` outranks the one that stands here stays at what
-    that other control gave it: both its bounds are that value. So arbitrate *with* the dispatch to be allocated among
-    the events, or every asset under another one is held.
+    Left out, and so never asked for anything: what has no live session, was never heard, whose measurement cannot be
+    used, or what is impaired. What it runs at still counts under the limits of the nodes above it.
+
+    An asset for which a control at another node than `tree.path` outranks the one that stands here stays at what that
+    other control gave it: both its bounds are that value. So arbitrate *with* the dispatch to be allocated among the
+    events, or every asset under another one is held.
+
+    A limit of an event is on its way at the event's own ramp, from what stood before; ratings, lockouts and switches
+    count at once. Under a limit of a node above the tree, the tree gets what the assets elsewhere leave, as measured.
 
     Args:
         tree: the node to be dispatched.
         snapshot: what is known of the fleet.
         controls: what `arbitrate` gave, the dispatch at hand included.
-        limits: policy's limits on assets; those of assets elsewhere do not matter.
-        now: a control that ended by then no longer holds anything.
+        limits: policy's limits; those on nodes and assets elsewhere do not matter.
+        now: a control that ended by then no longer holds anything; limits that ramp are taken at that time.
+        hold_s: bounds that can be held for so many seconds, at the state of charge and efficiency; 0: now.
+        within_s: bounds that can be reached in so many seconds, by the ramps of devices and nodes; None: in the end.
+
+    Raises:
+        ValueError: `hold_s` or `within_s` is not a number of seconds, or is below 0.
     """
-    by_asset = {limit.node: limit for limit in limits}
-    bounds: dict[str, Bounds] = {}
-    excluded: dict[str, Excluded] = {}
-    for asset in tree.assets:
-        heard = _heard(asset, snapshot)
-        if isinstance(heard, Excluded):
-            excluded[asset.id] = heard
-            continue
-        own = _limited(_by_soc(asset, heard, _by_rating(asset)), by_asset.get(asset.id))
-        holder = _holder(tree, snapshot, controls, asset, now)
-        bounds[asset.id] = own if holder is None else _held(own, holder, asset, heard)
-    return Envelope(tree.path, bounds, excluded, _together(bounds.values()))
+    from dermscore.dispatch.situation import Situation
 
-
-def _heard(asset: Asset, snapshot: Snapshot) -> Measurement | Excluded:
-    measurement = snapshot.measurements.get(asset.id)
-    unknown = unheard(asset, measurement)
-    if measurement is None:
-        return Excluded(asset.id, BoundSource.NEVER_HEARD, f"nothing was ever heard of {asset.name}")
-    if asset.id not in snapshot.connected:
-        return Excluded(asset.id, BoundSource.DISCONNECTED, f"{asset.name} is not connected")
-    return measurement if unknown is None else Excluded(asset.id, BoundSource.NOT_KNOWN, unknown)
-
-
-def _by_rating(asset: Asset) -> Bounds:
-    return Bounds(
-        Bound(asset.min_w, BoundSource.RATING, f"its rating of {power(asset.min_w)}"),
-        Bound(asset.max_w, BoundSource.RATING, f"its rating of {power(asset.max_w)}"),
-    )
-
-
-def _by_soc(asset: Asset, measurement: Measurement, bounds: Bounds) -> Bounds:
-    full = at_soc_bound(asset, measurement.soc_wh, bounds.min.w)
-    empty = at_soc_bound(asset, measurement.soc_wh, bounds.max.w)
-    low = bounds.min if full is None else Bound(0.0, BoundSource.SOC, f"0 W: its {full}")
-    high = bounds.max if empty is None else Bound(0.0, BoundSource.SOC, f"0 W: its {empty}")
-    return _tightened(low, high)
-
-
-def _limited(bounds: Bounds, limit: Limit | None) -> Bounds:
-    if limit is None:
-        return bounds
-    low, high = bounds.min, bounds.max
-    if limit.import_limit_w is not None and -limit.import_limit_w > low.w:
-        low = Bound(-limit.import_limit_w, BoundSource.LIMIT, f"{limit.source}: import {power(limit.import_limit_w)}")
-    if limit.export_limit_w is not None and limit.export_limit_w < high.w:
-        high = Bound(limit.export_limit_w, BoundSource.LIMIT, f"{limit.source}: export {power(limit.export_limit_w)}")
-    return _tightened(low, high)
-
-
-def _tightened(low: Bound, high: Bound) -> Bounds:
-    """Where the two have crossed (a rating without 0, and a limit inside it) nothing is left but off."""
-    if low.w <= high.w:
-        return Bounds(low, high)
-    nearer = min(low, high, key=lambda bound: abs(bound.w))
-    off = Bound(0.0, nearer.source, f"0 W: {nearer.detail}")
-    return Bounds(off, off)
-
-
-def _holder(tree: Node, snapshot: Snapshot, controls: Controls, asset: Asset, now: Now) -> Control | None:
-    """The control of another node that outranks the one at the tree's own for this asset, if any."""
-    nodes = (asset.id, "", *ancestry(snapshot.fleet.path_of(asset)))
-    ruling = controls.governing(nodes)
-    if ruling is None or ruling.node == tree.path:
-        return None
-    if ruling.until_ms is not None and ruling.until_ms <= now.utc_ms:
-        return None
-    return ruling
-
-
-def _held(own: Bounds, holder: Control, asset: Asset, measurement: Measurement) -> Bounds:
-    wanted_w = holder.value_w if holder.node == asset.id else measurement.setpoint_w
-    held_w = measurement.power_w if wanted_w is None else wanted_w
-    bound = Bound(min(max(held_w, own.min.w), own.max.w), BoundSource.HELD, f"held by {holder}")
-    return Bounds(bound, bound)
-
-
-def _together(bounds: Iterable[Bounds]) -> Bounds:
-    each = tuple(bounds)
-    low_w, high_w = fsum(one.min.w for one in each), fsum(one.max.w for one in each)
-    return Bounds(
-        Bound(low_w, BoundSource.ASSETS, f"{power(low_w)} from {len(each)} assets"),
-        Bound(high_w, BoundSource.ASSETS, f"{power(high_w)} from {len(each)} assets"),
-    )
+    for name, seconds in (("hold_s", hold_s), ("within_s", within_s or 0.0)):
+        if not (isfinite(seconds) and seconds >= 0):
+            raise ValueError(f"{name} cannot be {seconds}")
+    return Situation(tree, snapshot, controls, limits, now, hold_s, within_s).envelope()

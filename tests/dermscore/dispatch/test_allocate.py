@@ -15,16 +15,18 @@ from hypothesis import strategies as st
 
 from dermscore.dispatch import (
     Allocation,
-    Bound,
-    Bounds,
     BoundSource,
+    Columns,
+    Control,
     Controls,
     Envelope,
+    Mode,
     Refused,
     allocate,
     envelope,
     explain,
 )
+from dermscore.dispatch.rules import RULES
 from dermscore.model import Asset, Fleet, Kind, Measurement, Node, Now, Site, Snapshot
 from dermscore.quality import GOOD
 
@@ -138,28 +140,36 @@ def test_a_target_that_is_not_a_number_is_refused(target_w: float) -> None:
 
 
 def test_an_unknown_rule_is_refused_and_the_known_are_named() -> None:
-    assert allocate(*world(A), 1.0, "by colour") == Refused("there is no rule 'by colour'; there are: capacity share")
+    assert allocate(*world(A), 1.0, "by colour") == Refused(
+        f"there is no rule 'by colour'; there are: {', '.join(sorted(RULES))}"
+    )
+
+
+def held(w: float) -> Controls:
+    """Asset a is held at `w` by a higher program."""
+    wish = Control("a", Mode.TARGET_W, w, "d0", "scada", 1, 0, 0, None)
+    return Controls({("a", Mode.TARGET_W): wish})
+
+
+def split_held(w: float, target_w: float, *assets: Asset) -> Allocation:
+    snapshot, node, _ = world(*assets)
+    result = allocate(snapshot, node, envelope(node, snapshot, held(w), (), NOW), target_w)
+    assert isinstance(result, Allocation)
+    return result
 
 
 def test_an_asset_held_elsewhere_stays_and_the_rest_makes_up_for_it() -> None:
-    snapshot, node, free = world(battery("a"), battery("b"), battery("c"))
-    held = Bound(-10e6, BoundSource.HELD, "held by dispatch d0")
-    result = allocate(snapshot, node, replace(free, bounds={**free.bounds, "a": Bounds(held, held)}), 30e6)
-    assert isinstance(result, Allocation)
+    result = split_held(-10e6, 30e6, battery("a"), battery("b"), battery("c"))
     assert megawatts(result) == pytest.approx({"a": -10, "b": 20, "c": 20})
-    assert result.shares[0].cause == "held by dispatch d0"
-    over = Bound(30e6, BoundSource.HELD, "held by dispatch d0")
-    result = allocate(snapshot, node, replace(free, bounds={**free.bounds, "a": Bounds(over, over)}), 40e6)
-    assert isinstance(result, Allocation)
+    assert result.shares[0].cause == "held by dispatch d0 (program scada, primacy 1)"
+    assert [share.held for share in result.shares] == [True, False, False]
+    result = split_held(30e6, 40e6, battery("a"), battery("b"), battery("c"))
     assert megawatts(result) == pytest.approx({"a": 30, "b": 5, "c": 5})
     assert result.shares[1].cause == "leaves 8.33333 MW because others are bound"
 
 
 def test_too_much_held_is_an_excess_with_its_cause() -> None:
-    snapshot, node, free = world(battery("a"), battery("b", min_mw=0))
-    held = Bound(30e6, BoundSource.HELD, "held by dispatch d0")
-    result = allocate(snapshot, node, replace(free, bounds={**free.bounds, "a": Bounds(held, held)}), 10e6)
-    assert isinstance(result, Allocation)
+    result = split_held(30e6, 10e6, battery("a"), battery("b", min_mw=0))
     assert (result.delivered_w, result.shortfall_w) == (30e6, -20e6)
     assert [(cause.asset_id, cause.w) for cause in result.causes] == [("a", -20e6)]
 
@@ -190,24 +200,17 @@ MEMBERS = st.lists(st.tuples(st.floats(1e-3, 1e12), ONE_BOUNDS), min_size=1, max
 TARGETS = st.one_of(st.sampled_from([0.0, 1e-300, -1e300]), st.floats(-2e9, 2e9), st.floats(-1e3, 1e3))
 
 
-def fleet_of(members: Sequence[tuple[float, tuple[float, float]]], order: Sequence[int]) -> tuple[Node, Envelope]:
-    assets = [replace(battery(f"a{n:02}"), capacity_wh=capacity_wh) for n, (capacity_wh, _) in enumerate(members)]
-    bounds = {
-        f"a{n:02}": Bounds(Bound(low, BoundSource.RATING, "low"), Bound(high, BoundSource.RATING, "high"))
-        for n, (_, (low, high)) in enumerate(members)
-    }
-    total = Bound(0.0, BoundSource.ASSETS, "")
-    return Node("S1", tuple(assets[n] for n in order)), Envelope("S1", bounds, {}, Bounds(total, total))
-
-
-EMPTY = Snapshot(Fleet({}, {}))
-
-
 def fill(
     members: Sequence[tuple[float, tuple[float, float]]], target_w: float, order: Sequence[int] | None = None
 ) -> Allocation:
-    node, bounds = fleet_of(members, range(len(members)) if order is None else order)
-    result = allocate(EMPTY, node, bounds, target_w)
+    given = list(range(len(members))) if order is None else list(order)
+    fleet = Columns.flat(
+        ids=[f"a{n:02}" for n in given],
+        min_w=[members[n][1][0] for n in given],
+        max_w=[members[n][1][1] for n in given],
+        weight=[members[n][0] for n in given],
+    )
+    result = allocate(fleet, fleet.tree, fleet.envelope(), target_w)
     assert isinstance(result, Allocation)
     return result
 
@@ -225,7 +228,7 @@ def test_sum_and_shortfall_are_the_target_and_no_bound_is_broken(
     result = fill(members, target_w)
     placed = math.fsum(share.setpoint_w for share in result.shares)
     assert placed + result.shortfall_w == pytest.approx(target_w, rel=1e-9, abs=1e-12 * scale_w(members, target_w))
-    assert result.delivered_w == placed
+    assert result.delivered_w == pytest.approx(placed, rel=1e-12, abs=1e-12 * scale_w(members, 0))
     for share, (_, (low, high)) in zip(result.shares, members, strict=True):
         assert low <= share.setpoint_w <= high
     assert math.fsum(cause.w for cause in result.causes) == pytest.approx(result.shortfall_w)

@@ -63,8 +63,10 @@ def test_a_battery_in_the_middle_is_bound_by_its_rating() -> None:
     result = bounded(B1, P1)
     assert pair(result, "b1") == (-30e6, BoundSource.RATING, 40e6, BoundSource.RATING)
     assert result.bounds["b1"].max.detail == "its rating of 40 MW"
-    assert (result.node.min.w, result.node.max.w) == (-30e6, 60e6)
-    assert result.node.max.detail == "60 MW from 2 assets"
+    assert (result.node.min.w, result.node.max.w) == (-30e6, 43e6)
+    assert result.node.max.detail == "43 MW from 2 assets"
+    assert pair(result, "p1") == (0, BoundSource.RATING, 3e6, BoundSource.AVAILABLE)
+    assert result.bounds["p1"].max.detail == "its available 3 MW"
 
 
 def test_at_a_bound_of_its_charge_a_battery_gives_nothing_outward() -> None:

@@ -1,0 +1,114 @@
+"""The rules by which a target is shared: who has a part in it, and how large.
+
+A rule gives each asset a claim. What all take together is shared in proportion to the claims until somebody is bound;
+then the others go on. Loads numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from dermscore.dispatch.columns import Columns
+from dermscore.dispatch.tree import Column, Flags
+
+_LEAST: Final = 1e-100  # of the largest claim: a still smaller one would overflow the level
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`members` takes part at all; `claim` is each one's weight in one direction (up: more injection).
+
+    `of_total`: the whole power is in proportion to the claim, else only its change from where it starts. `curtails`: it
+    starts from each one's possible output, else from 0 W. `in_order`: the cheapest first, all of it, then the next.
+    """
+
+    name: str
+    members: Callable[[Columns], Flags]
+    claim: Callable[[Columns, Column, Column, bool], Column]
+    of_total: bool = False
+    curtails: bool = False
+    in_order: bool = False
+
+    def pouring(
+        self, columns: Columns, claim: Column, x_w: Column, room_w: Column, up: bool
+    ) -> tuple[Column, Column | None]:
+        """Weight and offset of the fill (see `fill`), for assets that stand at `x_w` and have `room_w` to move."""
+        if self.in_order:
+            return _in_order(columns, room_w)
+        largest = claim.max(initial=0.0)
+        weight = np.where(claim > 0, np.maximum(claim / largest, _LEAST), 0.0) if largest > 0 else claim
+        if not self.of_total or not x_w.any():
+            return weight, None
+        return weight, np.maximum(x_w if up else -x_w, 0.0)
+
+
+def _in_order(columns: Columns, room_w: Column) -> tuple[Column, Column]:
+    """Level L stands for "L watts in all", were there no nodes: each price has its stretch of levels, and those of one
+    price fill in proportion to their room.
+    """
+    cheapest_first, number = columns.ratings.prices
+    of_price = np.bincount(number[cheapest_first], weights=room_w[cheapest_first])
+    before = np.cumsum(of_price) - of_price
+    weight = np.divide(room_w, of_price[number], out=np.zeros_like(room_w), where=room_w > 0)
+    return weight, weight * before[number]
+
+
+def _storage(columns: Columns) -> Flags:
+    return columns.ratings.is_storage
+
+
+def _generation(columns: Columns) -> Flags:
+    return columns.ratings.is_generation
+
+
+def _capacity(columns: Columns, low_w: Column, high_w: Column, up: bool) -> Column:
+    return columns.ratings.capacity_wh
+
+
+def _headroom(columns: Columns, low_w: Column, high_w: Column, up: bool) -> Column:
+    return np.maximum(high_w, 0.0) if up else np.maximum(-low_w, 0.0)
+
+
+def _energy(columns: Columns, low_w: Column, high_w: Column, up: bool) -> Column:
+    """What is left to give, or to take in, at the terminals; half the window where the charge is not known."""
+    ratings = columns.ratings
+    known = np.where(np.isnan(columns.soc_wh), (ratings.min_soc_wh + ratings.max_soc_wh) / 2, columns.soc_wh)
+    left_wh = (known - ratings.min_soc_wh) * ratings.efficiency
+    space_wh = (ratings.max_soc_wh - known) / ratings.efficiency
+    return np.maximum(left_wh if up else space_wh, 0.0)
+
+
+def _rating(columns: Columns, low_w: Column, high_w: Column, up: bool) -> Column:
+    return np.maximum(columns.ratings.max_w if up else -columns.ratings.min_w, 0.0)
+
+
+def _generator_rating(columns: Columns, low_w: Column, high_w: Column, up: bool) -> Column:
+    return np.maximum(columns.ratings.max_w, 0.0)
+
+
+def _output(columns: Columns, low_w: Column, high_w: Column, up: bool) -> Column:
+    return np.fmax(columns.output_w, 0.0)
+
+
+CAPACITY_SHARE: Final = "capacity share"
+HEADROOM: Final = "headroom"
+SOC_BALANCE: Final = "SOC balance"
+MERIT_ORDER: Final = "merit order"
+CURTAIL_BY_RATING: Final = "curtailment by rating"
+CURTAIL_BY_OUTPUT: Final = "curtailment by output"
+
+RULES: Final[Mapping[str, Rule]] = {
+    rule.name: rule
+    for rule in (
+        Rule(CAPACITY_SHARE, _storage, _capacity, of_total=True),
+        Rule(HEADROOM, _storage, _headroom),
+        Rule(SOC_BALANCE, _storage, _energy, of_total=True),
+        Rule(MERIT_ORDER, _storage, _rating, in_order=True),
+        Rule(CURTAIL_BY_RATING, _generation, _generator_rating, curtails=True),
+        Rule(CURTAIL_BY_OUTPUT, _generation, _output, curtails=True),
+    )
+}
