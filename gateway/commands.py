@@ -14,7 +14,7 @@ from typing import Final
 from dermscore.intent import TERMINAL, IntentState, advance
 from dermscore.model import Now
 from dermscore.points import CommandRow, Control, Mode
-from dermscore.quality import Cause, Quality, Source, Validity
+from dermscore.quality import Quality, Source, Validity
 from gateway.contract import Contract
 from gateway.faces import ControlRequest, Status
 from wire.boundary import BoundaryCommand, BoundaryOutcome
@@ -52,7 +52,7 @@ class Flight:
     `inferred`: that it failed is our own guess, because nobody confirmed it. The devices may have it all the same.
     `delivered_w` was measured at `measured_ms` (UTC, the headend's) with `quality` (None: nothing vouches for it).
     `lost_mono_ms` is up to when the headend's word reached when the link went; None where it has told of this command
-    since.
+    since. `unmeasured`: when it was told of last, `delivered_w` was known no more.
     `until_mono_ms` is when its hold has run out, counted from its acceptance; None where it stands until changed.
     """
 
@@ -70,6 +70,7 @@ class Flight:
     measured_ms: int = 0
     lost_mono_ms: int | None = None
     until_mono_ms: int | None = None
+    unmeasured: bool = False
 
     @property
     def under_way(self) -> bool:
@@ -224,10 +225,11 @@ def follow(commands: Commands, told: BoundaryOutcome) -> tuple[Commands, Flight 
     if flight is None or not _tells(flight, told.state):
         return commands, None
     after = replace(flight, state=told.state, reason=told.reason, inferred=False, lost_mono_ms=None)
-    if told.delivered_w is not None:
+    if told.delivered_w is None:
+        after = replace(after, unmeasured=flight.delivered_w is not None)
+    else:
         after = replace(after, delivered_w=told.delivered_w, quality=told.quality, measured_ms=told.time_ms)
-    elif flight.lost_mono_ms is not None:  # told of again, but not of what it delivers
-        after = replace(after, quality=(flight.quality or UNVOUCHED).because(Cause.COMM_LOST, Validity.HELD))
+        after = replace(after, unmeasured=False)
     if after == flight:
         return commands, None
     return replace(commands, flights={**commands.flights, told.id: after}), after

@@ -227,16 +227,22 @@ def _out_of_place(publication: Publication, publisher: str, stream: Stream) -> R
 
 
 def _placed(publication: Publication, publisher: str, state: State, stream: Stream) -> tuple[State, list[str]]:
-    """The state once a publication has its place in the sequence, and what is odd about it."""
-    alarms, points = [], state.points
+    """The state once a publication has its place in the sequence, and what is odd about it.
+
+    Where the publisher's clock stepped back, what it said before the step and waits for its record does not come
+    through any more: by its times it would be newer than all that the publisher says from now on.
+    """
+    alarms, points, generation = [], state.points, state.generation
     before_ms = state.made_ms.get(publisher)
     if before_ms is not None and publication.made_ms < before_ms:
         alarms.append(f"the clock of publisher {publisher} stepped back by {before_ms - publication.made_ms} ms")
         points = {name: replace(held, taken=None) for name, held in points.items()}
+        generation += 1
     stream = replace(stream, seqs={**stream.seqs, publisher: publication.seq})
     made_ms = {**state.made_ms, publisher: publication.made_ms}
     heard_mono_ms = max(state.heard_mono_ms, stream.sent[publication.heartbeat_echo])
-    return replace(state, stream=stream, made_ms=made_ms, points=points, heard_mono_ms=heard_mono_ms), alarms
+    state = replace(state, generation=generation, heard_mono_ms=heard_mono_ms)
+    return replace(state, stream=stream, made_ms=made_ms, points=points), alarms
 
 
 def _opened(

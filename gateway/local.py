@@ -115,9 +115,12 @@ def _feedback(contract: Contract, row: CommandRow, flight: Flight | None, heard:
 
 
 def _by_now(told: Quality, flight: Flight, heard: Hearing, now: Now) -> Quality:
-    """What was measured ages as any telemetry does, and is the last that will come once the command is over."""
+    """What was measured ages as any telemetry does, is no longer known where the headend says so, and is the last that
+    will come once the command is over.
+    """
     lost_for_ms = 0 if flight.lost_mono_ms is None else now.mono_ms - flight.lost_mono_ms
-    if heard.silent or lost_for_ms >= UNHEARD_S * 1000:
+    unknown = flight.unmeasured and not flight.over
+    if heard.silent or lost_for_ms >= UNHEARD_S * 1000 or unknown:
         return told.because(Cause.COMM_LOST, Validity.HELD)
     return told.because(Cause.NONE, Validity.HELD) if flight.over else told
 

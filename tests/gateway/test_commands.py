@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dermscore.intent import TERMINAL, IntentState
 from dermscore.points import PointType
-from dermscore.quality import Cause, Quality, Source, Validity
+from dermscore.quality import Quality, Source
 from gateway import commands
 from gateway.commands import REMEMBERED, Commands, Conditions, Denied, Wish, accept, decide, follow, overdue
 from gateway.contract import Contract
@@ -188,6 +188,8 @@ def test_what_is_delivered_keeps_its_quality_and_time_until_the_link_is_lost() -
     known, flight = follow(known, told("cmd-0", IntentState.FOLLOWING, time_ms=9))
     assert flight is not None
     assert (flight.delivered_w, flight.quality, flight.measured_ms, flight.lost_mono_ms) == (5.0, GOOD, 7, None)
+    known, flight = follow(known, told("cmd-0", IntentState.FOLLOWING, delivered_w=5.0, quality=GOOD, time_ms=7))
+    assert flight is not None
     known = commands.lose(known, M0)
     assert known.flights["cmd-0"] == replace(flight, lost_mono_ms=M0)
     assert commands.lose(known, M0 + 1) == known  # it went when it went
@@ -205,7 +207,17 @@ def test_who_tells_again_without_what_is_delivered_vouches_for_none_of_it(qualit
     known = commands.lose(known, M0)
     known, flight = follow(known, told("cmd-0", IntentState.FOLLOWING))
     assert flight is not None
-    assert (flight.lost_mono_ms, flight.quality) == (None, Quality(Validity.HELD, Source.CALCULATED, Cause.COMM_LOST))
+    assert (flight.lost_mono_ms, flight.unmeasured) == (None, True)
+    assert flight.quality == quality  # what crossed stays as it stands in the trail
+    known, flight = follow(known, told("cmd-0", IntentState.FOLLOWING, delivered_w=6.0, quality=GOOD))
+    assert flight is not None
+    assert not flight.unmeasured
+
+
+def test_what_was_never_measured_is_not_lost() -> None:
+    _, flight = follow(flown(TARGET), told("cmd-0", IntentState.FOLLOWING))
+    assert flight is not None
+    assert not flight.unmeasured
 
 
 def test_what_is_over_for_good_is_not_lost_with_the_link_and_what_was_only_given_up_is() -> None:

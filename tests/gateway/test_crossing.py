@@ -300,6 +300,22 @@ def test_a_publisher_whose_clock_steps_back_goes_on_and_its_times_stand_still() 
     assert (bench.shown[POWER].raw, bench.shown[POWER].time_ms) == (2, T0)
 
 
+def test_what_waits_while_a_publishers_clock_steps_back_holds_up_nothing_after_it() -> None:
+    """The disk is slow, and the headend comes back with a clock that was set back by an hour."""
+    bench = Bench()
+    bench.cross(bench.headend.power(1000.0))
+    bench.wait(1.0)
+    waiting = bench.admit(bench.headend.power(1000.0))
+    bench.wait(1.0)
+    bench.headend.made_ms -= 3_600_000
+    stepped = bench.admit(bench.headend.power(2000.0))
+    assert bench.release((*waiting.candidates, *stepped.candidates))
+    assert bench.shown[POWER].raw == 2
+    bench.wait(1.0)
+    bench.cross(bench.headend.power(3000.0))
+    assert (bench.shown[POWER].raw, bench.shown[POWER].time_ms) == (3, T0)
+
+
 def test_two_clocks_that_disagree_do_not_falsify_the_time_of_a_value() -> None:
     bench = Bench()
     bench.headend.made_ms -= 3_600_000

@@ -311,6 +311,27 @@ async def test_all_that_is_shown_of_commands_stands_in_the_trail(bench: Bench) -
     assert [entry.n for entry in entries] == [len(_rows(entry)) for entry in entries]
 
 
+@pytest.mark.parametrize("state", [IntentState.FOLLOWING, IntentState.SUPERSEDED])
+async def test_what_is_delivered_and_no_longer_told_of_is_not_good_and_stands_in_the_trail(
+    bench: Bench, state: IntentState
+) -> None:
+    told = following(bench)
+    crossed = records.outcome(told, as_told(CONTRACT, CONTRACT.command["target"], 250_000.0, CALCULATED, 1), "", "", "")
+    bench.link_up = False
+    bench.clock.advance(2)
+    bench.desk.tick()
+    bench.link_up = True
+    bench.desk.tick()
+    bench.desk.told(BoundaryOutcome(told.id, state, "", None, None, 2))
+    last = bench.image.shown["feedback"]
+    assert (last.raw, last.quality.validity, last.time_ms) == (250, Validity.HELD, bench.clock.now.utc_ms)
+    screen = bench.image._face_of["target"]
+    assert isinstance(screen, Screen)
+    shown = [(each.point, each.raw, each.quality.bits, each.time_ms) for batch in screen.batches for each in batch]
+    recorded = [row for entry in bench.trail.of("command.shown") for row in _rows(entry)]
+    assert sorted(shown) == sorted([*recorded, *_rows(crossed)])
+
+
 def _rows(entry: Entry) -> list[tuple[str, int, int, int]]:
     assert entry.body is not None
     columns = entry.body.columns

@@ -149,6 +149,10 @@ def test_feedback_is_held_once_the_command_is_over_or_nobody_has_told_of_it_for_
         told = lost["feedback"]
         assert (told.raw, told.quality.validity, told.quality.causes) == (250, Validity.HELD, Cause.COMM_LOST)
         assert told.time_ms == T0
+    unknown = of(replace(MOVING, unmeasured=True))["feedback"]
+    assert (unknown.quality, unknown.time_ms) == (CALCULATED.because(Cause.COMM_LOST, Validity.HELD), T0)
+    ended = of(replace(MOVING, unmeasured=True, state=IntentState.SUPERSEDED))["feedback"]
+    assert ended.quality == CALCULATED.because(Cause.NONE, Validity.HELD)
     ahead = of(replace(MOVING, measured_ms=T0 + 9), heard=DEAF[1])["feedback"]
     assert ahead.time_ms == T0 + 9  # no bad news is older than what it speaks of
 
