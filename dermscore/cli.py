@@ -1,4 +1,4 @@
-"""`derms assets`, `derms points` and `derms policy`: what a person runs on a file before it is used.
+"""`derms assets` and `derms points`: what a person runs on a file before it is used.
 
 Exit 0: fine. 1: something is wrong with it, every problem printed. 2: it could not be told (no such file).
 """
@@ -70,19 +70,6 @@ def check_points(points_csv: Path, commands_csv: Path | None, as_json: bool) -> 
     _check(lambda: _describe_sheets(points_csv, commands_csv), as_json)
 
 
-@click.group()
-def policy() -> None:
-    """Check the policy."""
-
-
-@policy.command("check")
-@click.argument("folder", type=_file)
-@_as_json
-def check_policy(folder: Path, as_json: bool) -> None:
-    """Check access.yaml and dispatch.yaml in FOLDER, and print their digest."""
-    _check(lambda: _describe_policy(folder), as_json)
-
-
 def _describe_assets(file: Path) -> dict[str, Any]:
     from dermscore.assets import load_file
 
@@ -107,19 +94,6 @@ def _describe_sheets(points_csv: Path, commands_csv: Path | None) -> dict[str, A
     )
     commands = read_commands(read_text(commands_csv), str(commands_csv), rows)
     return {"points": len(rows), "commands": len(commands)}
-
-
-def _describe_policy(folder: Path) -> dict[str, Any]:
-    from dermscore.policy import load_folder
-
-    found = load_folder(folder)
-    return {
-        "principals": len(found.members),
-        "grants": len(found.grants),
-        "forbids": len(found.forbids),
-        "programs": len(found.programs),
-        "digest": found.digest,
-    }
 
 
 def _check(describe: Callable[[], dict[str, Any]], as_json: bool) -> None:

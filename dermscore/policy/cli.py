@@ -47,7 +47,10 @@ def policy() -> None:
 )
 @_as_json
 def check_policy(folder: Path, assets_file: Path | None, cases: Path | None, as_json: bool) -> None:
-    """Check access.yaml and dispatch.yaml in FOLDER, run their cases, and print their digest."""
+    """Check a policy and run its cases.
+
+    FOLDER holds access.yaml and dispatch.yaml. Prints what there is, and the digest.
+    """
     from dermscore.policy.checking import cases_of, check
 
     try:
@@ -74,9 +77,9 @@ def check_policy(folder: Path, assets_file: Path | None, cases: Path | None, as_
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for a spreadsheet, power in W.")
 @_as_json
 def show_matrix(folder: Path, by: str, as_csv: bool, as_json: bool) -> None:
-    """List who may do what, where, up to what power, and by which rule.
+    """List who may do what.
 
-    Every action of everybody is there, at every path: what no line names is covered by the line above it in the tree.
+    Every action of everybody, at every path and time: up to what power, and by which rule.
     """
     from dermscore.policy.matrix import matrix, principals, roles
 
@@ -93,7 +96,10 @@ def show_matrix(folder: Path, by: str, as_csv: bool, as_json: bool) -> None:
 @click.argument("new", type=_folder)
 @_as_json
 def show_difference(old: Path, new: Path, as_json: bool) -> None:
-    """Say what changes where the policy in NEW takes the place of the one in OLD. Exit 1 where anything does."""
+    """Say what a change changes.
+
+    OLD and NEW are folders of a policy each. Exit 1 where anything differs.
+    """
     from dermscore.policy import load_folder
     from dermscore.policy.difference import difference
 
@@ -122,7 +128,10 @@ def show_difference(old: Path, new: Path, as_json: bool) -> None:
 def show_explanation(
     folder: Path, who: str, action: str, path: str, w: float | None, at: str | None, as_json: bool
 ) -> None:
-    """Say whether WHO may do ACTION at PATH ("/" is the whole fleet) with W watts, and what every rule says to it.
+    """Answer one question, and say why.
+
+    Whether WHO may do ACTION at PATH ("/" is the whole fleet) with W watts, and what every rule says to it. Exit 1 where
+    it is denied.
 
     A negative W comes after "--": derms policy explain FOLDER WHO dispatch PATH -- -5e6
     """

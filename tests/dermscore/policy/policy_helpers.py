@@ -141,5 +141,10 @@ def pairs(draw: st.DrawFn) -> tuple[Policy, Policy]:
     """Two policies that have nothing in common, or all but one part."""
     old, other = draw(policies()), draw(policies())
     part = draw(st.sampled_from(["members", "areas", "grants", "forbids", "programs", "limits", "rebounds", "all"]))
-    new = other if part == "all" else replace(old, **{part: getattr(other, part)})
+    changed: dict[str, object] = {part: getattr(other, part, None)}
+    if part == "members":
+        changed["areas"] = other.areas
+    if part == "areas":
+        changed["areas"] = {**old.areas, **{who: area for who, area in other.areas.items() if who in old.members}}
+    new = other if part == "all" else replace(old, **changed)  # type: ignore[arg-type]
     return old, replace(new, digest=meaning(new))
