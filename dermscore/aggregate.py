@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import attrgetter, or_
+from operator import attrgetter
 from typing import Any, Final
 
+from dermscore import tally
 from dermscore.model import Asset, Fleet, Measurement, Now
 from dermscore.quality import Cause, Quality, Source, Validity
 from dermscore.quantities import PointKind, Quantity, Series
+from dermscore.tally import Lane
 
 FRESH_WITHIN_MS: Final = 12_000  # three telemetry periods of 4 s
 _MICRO: Final = 1_000_000
+_LAST_THAT_REPORTS: Final = Lane.HELD
+_MOST_NAMED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,8 @@ class Aggregate:
     properties in W and Wh. `soc_uwh` and `capacity_uwh` are of reporting members that store energy and said how much,
     `stores_uwh` is the capacity of all reporting members that store energy, whether they said or not.
     `oldest_ms` is the source time (UTC) of the oldest last measurement of all members that were ever heard, those that
-    report no more among them: whoever falls silent leaves the sums, and the age goes on growing. `validity` is the
-    worst in the sums.
+    report no more among them: whoever falls silent leaves the sums, and the age goes on growing. `tally` counts the
+    members by condition (see `dermscore.tally`); the quality is made of it, so that it can be explained.
     """
 
     configured: int = 0
@@ -44,13 +47,22 @@ class Aggregate:
     soc_uwh: int = 0
     capacity_uwh: int = 0
     stores_uwh: int = 0
+    tally: int = 0
     oldest_ms: int | None = None
-    validity: Validity = Validity.GOOD
-    causes: Cause = Cause.NONE
 
     def merge(self, other: Aggregate) -> Aggregate:
         """The two groups as one. They must not share a member, or it counts twice."""
         return total((self, other))
+
+    @property
+    def validity(self) -> Validity:
+        """The worst of the members that report."""
+        return tally.worst(self.tally)
+
+    @property
+    def causes(self) -> Cause:
+        """Every cause of the members that report, and TEST of those that did."""
+        return tally.causes_of(self.tally)
 
     @property
     def power_w(self) -> float | None:
@@ -122,6 +134,10 @@ class Aggregate:
             return Quality(Validity.INVALID, Source.CALCULATED, self.causes | lost)
         return Quality(self.validity, Source.CALCULATED, self.causes)
 
+    def count(self, lane: Lane) -> int:
+        """How many members are in this condition."""
+        return tally.counted(self.tally, lane)
+
     def quality_of(self, quantity: Quantity) -> Quality:
         """The quality of one quantity: that of the sums, but how many members report is known even when none does, and
         how long ago the last was heard.
@@ -137,10 +153,24 @@ class Aggregate:
             return self.quality.because(Cause.LOW_COVERAGE, at_best=Validity.QUESTIONABLE)
         return self.quality
 
+    def explain(self, quantity: Quantity, now: Now) -> tuple[str, ...]:
+        """The arithmetic behind a quantity's value and quality, a line each: value, members, coverage, quality, age.
+
+        Raises:
+            KeyError: the quantity is the gateway's own and no aggregate has it.
+        """
+        value, quality = self.value(quantity, now), self.quality_of(quantity)
+        shown = "no value" if value is None else f"{value:g}"
+        lines = [f"{quantity} = {shown}, {_in_words(quality)}", _members_line(self), _coverage_line(self)]
+        if quantity is Quantity.SOC:
+            lines.append(_charge_line(self))
+        return (*lines, _quality_line(self, quantity), _age_line(self, now))
+
     def _of_reporting(self, micro: int) -> float | None:
         return micro / _MICRO if self.reporting else None
 
 
+_LANE_OF: Final = (Lane.GOOD, Lane.QUESTIONABLE, Lane.HELD, Lane.INVALID)  # by validity
 _ABOUT_MEMBERS: Final = frozenset({Quantity.MEMBERS, Quantity.COVERAGE})
 
 
@@ -171,10 +201,11 @@ def of(asset: Asset, measurement: Measurement | None, now: Now, fresh_within_ms:
     """
     rated = _micro(rated_w(asset))
     if measurement is None:
-        return Aggregate(configured=1, rated_uw=rated)
-    if not reports(measurement, now, fresh_within_ms):
-        causes = measurement.quality.causes & Cause.TEST
-        return Aggregate(configured=1, rated_uw=rated, oldest_ms=measurement.time_ms, causes=causes)
+        return Aggregate(configured=1, rated_uw=rated, tally=tally.one(Lane.NEVER_HEARD))
+    lane = _lane(measurement, now, fresh_within_ms)
+    if lane > _LAST_THAT_REPORTS:
+        lost = tally.one(lane, measurement.quality.causes & Cause.TEST)
+        return Aggregate(configured=1, rated_uw=rated, tally=lost, oldest_ms=measurement.time_ms)
     capacity = _micro(asset.capacity_wh)
     said = capacity > 0 and measurement.soc_wh is not None
     return Aggregate(
@@ -188,16 +219,21 @@ def of(asset: Asset, measurement: Measurement | None, now: Now, fresh_within_ms:
         soc_uwh=_micro(measurement.soc_wh or 0.0) if said else 0,
         capacity_uwh=capacity if said else 0,
         stores_uwh=capacity,
+        tally=tally.one(lane, measurement.quality.causes),
         oldest_ms=measurement.time_ms,
-        validity=measurement.quality.validity,
-        causes=measurement.quality.causes,
     )
 
 
 def reports(measurement: Measurement, now: Now, fresh_within_ms: int = FRESH_WITHIN_MS) -> bool:
     """Whether a measurement may enter a sum: fresh by its source's time, and not INVALID."""
-    fresh = abs(now.utc_ms - measurement.time_ms) <= fresh_within_ms
-    return fresh and measurement.quality.validity is not Validity.INVALID
+    return _lane(measurement, now, fresh_within_ms) <= _LAST_THAT_REPORTS
+
+
+def _lane(measurement: Measurement, now: Now, fresh_within_ms: int) -> Lane:
+    age_ms = now.utc_ms - measurement.time_ms
+    if age_ms > fresh_within_ms:
+        return Lane.SILENT
+    return Lane.AHEAD if age_ms < -fresh_within_ms else _LANE_OF[measurement.quality.validity]
 
 
 def rated_w(asset: Asset) -> float:
@@ -216,6 +252,7 @@ _SUMMED: Final = (
     "soc_uwh",
     "capacity_uwh",
     "stores_uwh",
+    "tally",
 )
 _summed: Final = attrgetter(*_SUMMED)
 
@@ -226,9 +263,7 @@ def total(parts: Iterable[Aggregate]) -> Aggregate:
     sums: dict[str, Any] = dict(zip(_SUMMED, map(sum, zip(*map(_summed, groups), strict=True)), strict=False))
     return Aggregate(
         **sums,
-        oldest_ms=min((group.oldest_ms for group in groups if group.oldest_ms is not None), default=None),
-        validity=max({group.validity for group in groups}, default=Validity.GOOD),
-        causes=reduce(or_, {group.causes for group in groups}, Cause.NONE),
+        oldest_ms=min([group.oldest_ms for group in groups if group.oldest_ms is not None], default=None),
     )
 
 
@@ -248,7 +283,7 @@ def aggregates(
     groups: dict[tuple[str, PointKind], Aggregate] = {}
     for path, kind, _ in series:
         if (path, kind) not in groups:
-            chosen = [asset for asset in fleet.under(path) if kind is PointKind.ALL or asset.kind.value == kind.value]
+            chosen = _chosen(fleet, path, kind)
             for asset in chosen:
                 if asset.id not in members:
                     members[asset.id] = of(asset, measurements.get(asset.id), now, fresh_within_ms)
@@ -258,3 +293,95 @@ def aggregates(
 
 def _micro(value: float) -> int:
     return round(value * _MICRO)
+
+
+def explain_series(
+    fleet: Fleet,
+    measurements: Mapping[str, Measurement],
+    series: Series,
+    now: Now,
+    fresh_within_ms: int = FRESH_WITHIN_MS,
+) -> tuple[str, ...]:
+    """`Aggregate.explain` of a series, and then a line for each member that makes it worse, by name (20 at most).
+
+    Raises:
+        KeyError: the series' quantity is the gateway's own.
+    """
+    ((_, group),) = aggregates(fleet, measurements, [series], now, fresh_within_ms)
+    members = ((asset, measurements.get(asset.id)) for asset in _chosen(fleet, series.path, series.kind))
+    lines = [f"{asset.name}: {words}" for asset, last in members if (words := _fault(last, now, fresh_within_ms))]
+    more = [f"and {len(lines) - _MOST_NAMED} more"] if len(lines) > _MOST_NAMED else []
+    return (*group.explain(series.quantity, now), *lines[:_MOST_NAMED], *more)
+
+
+def _chosen(fleet: Fleet, path: str, kind: PointKind) -> list[Asset]:
+    return [asset for asset in fleet.under(path) if kind is PointKind.ALL or asset.kind.value == kind.value]
+
+
+# --- the arithmetic in words -----------------------------------------------------------------------------------------
+
+
+def _in_words(quality: Quality) -> str:
+    causes = "+".join(cause.name or "" for cause in Cause if cause in quality.causes and cause.name)
+    return f"{quality.source.name} {quality.validity.name}{' by ' if causes else ''}{causes}"
+
+
+def _members_line(group: Aggregate) -> str:
+    missing = {
+        "never heard": Lane.NEVER_HEARD,
+        "silent for too long": Lane.SILENT,
+        "with a time ahead of ours": Lane.AHEAD,
+        "INVALID": Lane.INVALID,
+    }
+    named = [f"{group.count(lane)} {words}" for words, lane in missing.items() if group.count(lane)]
+    return f"members: {group.reporting} of {group.configured} report" + "".join(f", {words}" for words in named)
+
+
+def _coverage_line(group: Aggregate) -> str:
+    if not group.configured:
+        return "coverage: nobody is configured"
+    if not group.rated_uw:
+        return f"coverage: {group.coverage_pct:g} %, by heads since no member has a rating"
+    rated = f"{group.reporting_rated_uw / _MICRO:g} W of {group.rated_uw / _MICRO:g} W of rating report"
+    return f"coverage: {rated} = {group.coverage_pct:g} %"
+
+
+def _charge_line(group: Aggregate) -> str:
+    if not group.capacity_uwh:
+        return "charge: no member that stores energy says its own"
+    said = f"{group.soc_wh:g} Wh of {group.capacity_wh:g} Wh = {group.soc_pct:g} %"
+    return (
+        f"charge: {said}, said for {group.capacity_uwh / _MICRO:g} Wh of {group.stores_uwh / _MICRO:g} Wh that report"
+    )
+
+
+def _quality_line(group: Aggregate, quantity: Quantity) -> str:
+    if quantity in _ABOUT_MEMBERS or quantity is Quantity.OLDEST_AGE:
+        return "quality: it is known from who was heard and when, whatever they said"
+    by_validity = [(group.count(_LANE_OF[validity]), validity.name) for validity in reversed(Validity)]
+    worst = ", ".join(f"{count} {name}" for count, name in by_validity if count and name != Validity.INVALID.name)
+    causes = [(group.count(Lane[cause.name]), cause.name) for cause in Cause if cause.name]
+    because = ", ".join(f"{name} of {count}" for count, name in causes if count)
+    doubt = quantity is Quantity.SOC and 0 < group.capacity_uwh < group.stores_uwh
+    return f"quality: the worst of {worst or 'nobody'}; causes: {because or 'none'}" + (
+        "; in doubt by LOW_COVERAGE, since not every store that reports said its charge" if doubt else ""
+    )
+
+
+def _age_line(group: Aggregate, now: Now) -> str:
+    age_s = _oldest_age_s(group, now)
+    return "age: nobody was ever heard" if age_s is None else f"age: whoever was heard least lately, {age_s:g} s ago"
+
+
+def _fault(last: Measurement | None, now: Now, fresh_within_ms: int) -> str | None:
+    """What is wrong with one member's last reading, in words; None where it reports and is GOOD."""
+    if last is None:
+        return "never heard"
+    lane, age_s = _lane(last, now, fresh_within_ms), (now.utc_ms - last.time_ms) / 1000
+    if lane is Lane.GOOD:
+        return None
+    if lane is Lane.SILENT:
+        return f"silent for {age_s:g} s, where {fresh_within_ms / 1000:g} s is the most"
+    if lane is Lane.AHEAD:
+        return f"its time is {-age_s:g} s ahead of ours"
+    return _in_words(last.quality)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dermscore.aggregate import Aggregate, aggregates, of, rated_w, reports, total
+from dermscore.aggregate import Aggregate, aggregates, explain_series, of, rated_w, reports, total
 from dermscore.model import Asset, Fleet, Kind, Measurement, Now, Site
 from dermscore.points import PointKind, Quantity, Series
 from dermscore.quality import GOOD, Cause, Quality, Source, Validity
@@ -231,3 +231,102 @@ def test_series_get_their_groups_in_the_order_asked_for() -> None:
     assert got[-1][1] == Aggregate()
     stale = aggregates(fleet, heard, wanted[:1], NOW, fresh_within_ms=1_000)
     assert stale[0][1].reporting == 0
+
+
+# --- the arithmetic shown ---
+
+
+def test_an_explanation_shows_who_reports_how_coverage_was_counted_and_what_made_the_quality() -> None:
+    held = replace(READING, quality=Quality(Validity.HELD, causes=Cause.COMM_LOST | Cause.TEST), time_ms=990_000)
+    mute = replace(READING, soc_wh=None, quality=Quality(causes=Cause.TEST))
+    group = total(
+        [
+            of(BATTERY, READING, NOW),
+            of(BATTERY, held, NOW),
+            of(BATTERY, mute, NOW),
+            of(SOLAR, None, NOW),
+            of(BATTERY, replace(READING, time_ms=NOW.utc_ms - 40_000), NOW),
+            of(BATTERY, replace(READING, time_ms=NOW.utc_ms + 40_000), NOW),
+            of(BATTERY, replace(READING, quality=Quality(Validity.INVALID)), NOW),
+        ]
+    )
+    members = "members: 3 of 7 report, 1 never heard, 1 silent for too long, 1 with a time ahead of ours, 1 INVALID"
+    coverage = "coverage: 1.5e+08 W of 3.3e+08 W of rating report = 45.4545 %"
+    quality = "quality: the worst of 1 HELD, 2 GOOD; causes: COMM_LOST of 1, TEST of 2"
+    age = "age: whoever was heard least lately, 40 s ago"
+    assert group.explain(Quantity.POWER, NOW) == (
+        "power_w = 3e+07, CALCULATED HELD by COMM_LOST+TEST",
+        members,
+        coverage,
+        quality,
+        age,
+    )
+    assert group.explain(Quantity.SOC, NOW) == (
+        "soc_pct = 60, CALCULATED HELD by COMM_LOST+TEST+LOW_COVERAGE",
+        members,
+        coverage,
+        "charge: 1.2e+08 Wh of 2e+08 Wh = 60 %, said for 2e+08 Wh of 3e+08 Wh that report",
+        f"{quality}; in doubt by LOW_COVERAGE, since not every store that reports said its charge",
+        age,
+    )
+    assert group.explain(Quantity.MEMBERS, NOW)[3] == (
+        "quality: it is known from who was heard and when, whatever they said"
+    )
+
+
+def test_an_explanation_of_nobody_and_of_the_unheard_says_so() -> None:
+    assert Aggregate().explain(Quantity.POWER, NOW) == (
+        "power_w = no value, CALCULATED INVALID",
+        "members: 0 of 0 report",
+        "coverage: nobody is configured",
+        "quality: the worst of nobody; causes: none",
+        "age: nobody was ever heard",
+    )
+    idle = of(replace(SOLAR, max_w=0.0), None, NOW)
+    lines = idle.explain(Quantity.SOC, NOW)
+    assert lines[2:4] == (
+        "coverage: 0 %, by heads since no member has a rating",
+        "charge: no member that stores energy says its own",
+    )
+    with pytest.raises(KeyError):
+        idle.explain(Quantity.HEARTBEAT, NOW)
+
+
+@MANY
+@given(st.lists(groups, max_size=8), st.sampled_from([quantity for quantity in Quantity if not quantity.local]))
+def test_an_explanation_is_of_the_very_value_and_quality_that_are_published(
+    parts: list[Aggregate], quantity: Quantity
+) -> None:
+    group = total(parts)
+    first = group.explain(quantity, NOW)[0]
+    value, quality = group.value(quantity, NOW), group.quality_of(quantity)
+    assert first.startswith(f"{quantity} = {'no value' if value is None else format(value, 'g')}, ")
+    assert f" {quality.validity.name}" in first
+    assert [cause for cause in Cause if cause.name and cause in quality.causes] == [
+        Cause[name] for name in first.partition(" by ")[2].split("+") if name
+    ]
+
+
+def test_a_series_is_explained_member_by_member() -> None:
+    site = Site("s", "s", "A", "feeder/F1/site/S1")
+    names = [f"B{number}" for number in range(25)]
+    fleet = Fleet({"s": site}, {name: replace(BATTERY, id=name, name=name) for name in names})
+    heard = {
+        "B0": READING,
+        "B1": replace(READING, time_ms=NOW.utc_ms - 40_000),
+        "B2": replace(READING, time_ms=NOW.utc_ms + 40_000),
+        "B3": replace(READING, quality=Quality(Validity.HELD, causes=Cause.COMM_LOST)),
+        "B4": replace(READING, quality=Quality(causes=Cause.TEST)),
+    }
+    lines = explain_series(fleet, heard, Series("feeder/F1", PointKind.BATTERY, Quantity.POWER), NOW)
+    assert lines[1] == "members: 3 of 25 report, 20 never heard, 1 silent for too long, 1 with a time ahead of ours"
+    assert lines[5:9] == (
+        "B1: silent for 40 s, where 12 s is the most",
+        "B2: its time is 40 s ahead of ours",
+        "B3: TELEMETERED HELD by COMM_LOST",
+        "B5: never heard",
+    )
+    assert len(lines) == 5 + 20 + 1
+    assert lines[-1] == "and 3 more"
+    few = explain_series(fleet, dict.fromkeys(names, READING), Series("", PointKind.ALL, Quantity.SOC), NOW)
+    assert len(few) == 6
