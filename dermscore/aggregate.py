@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
-from dermscore import tally
 from dermscore.model import Asset, Fleet, Measurement, Now
 from dermscore.quality import Cause, Quality, Source, Validity
 from dermscore.quantities import PointKind, Quantity, Series
-from dermscore.tally import Lane
+from dermscore.tally import Lane, causes_of, counted, one, worst
 
 FRESH_WITHIN_MS: Final = 12_000  # three telemetry periods of 4 s
 _MICRO: Final = 1_000_000
@@ -57,12 +56,12 @@ class Aggregate:
     @property
     def validity(self) -> Validity:
         """The worst of the members that report."""
-        return tally.worst(self.tally)
+        return worst(self.tally)
 
     @property
     def causes(self) -> Cause:
         """Every cause of the members that report, and TEST of those that did."""
-        return tally.causes_of(self.tally)
+        return causes_of(self.tally)
 
     @property
     def power_w(self) -> float | None:
@@ -136,7 +135,7 @@ class Aggregate:
 
     def count(self, lane: Lane) -> int:
         """How many members are in this condition."""
-        return tally.counted(self.tally, lane)
+        return counted(self.tally, lane)
 
     def quality_of(self, quantity: Quantity) -> Quality:
         """The quality of one quantity: that of the sums, but how many members report is known even when none does, and
@@ -201,13 +200,12 @@ def of(asset: Asset, measurement: Measurement | None, now: Now, fresh_within_ms:
     """
     rated = _micro(rated_w(asset))
     if measurement is None:
-        return Aggregate(configured=1, rated_uw=rated, tally=tally.one(Lane.NEVER_HEARD))
+        return Aggregate(configured=1, rated_uw=rated, tally=one(Lane.NEVER_HEARD))
     lane = _lane(measurement, now, fresh_within_ms)
     if lane > _LAST_THAT_REPORTS:
-        lost = tally.one(lane, measurement.quality.causes & Cause.TEST)
+        lost = one(lane, measurement.quality.causes & Cause.TEST)
         return Aggregate(configured=1, rated_uw=rated, tally=lost, oldest_ms=measurement.time_ms)
-    capacity = _micro(asset.capacity_wh)
-    said = capacity > 0 and measurement.soc_wh is not None
+    capacity, soc_wh = _micro(asset.capacity_wh), measurement.soc_wh
     return Aggregate(
         configured=1,
         reporting=1,
@@ -216,10 +214,10 @@ def of(asset: Asset, measurement: Measurement | None, now: Now, fresh_within_ms:
         power_uw=_micro(measurement.power_w),
         available_up_uw=_micro(measurement.available_up_w),
         available_down_uw=_micro(measurement.available_down_w),
-        soc_uwh=_micro(measurement.soc_wh or 0.0) if said else 0,
-        capacity_uwh=capacity if said else 0,
+        soc_uwh=_micro(soc_wh) if soc_wh is not None and capacity else 0,
+        capacity_uwh=capacity if soc_wh is not None else 0,
         stores_uwh=capacity,
-        tally=tally.one(lane, measurement.quality.causes),
+        tally=one(lane, measurement.quality.causes),
         oldest_ms=measurement.time_ms,
     )
 
@@ -288,7 +286,7 @@ def aggregates(
                 if asset.id not in members:
                     members[asset.id] = of(asset, measurements.get(asset.id), now, fresh_within_ms)
             groups[path, kind] = total(members[asset.id] for asset in chosen)
-    return [(one, groups[one.path, one.kind]) for one in series]
+    return [(each, groups[each.path, each.kind]) for each in series]
 
 
 def _micro(value: float) -> int:
@@ -359,11 +357,11 @@ def _quality_line(group: Aggregate, quantity: Quantity) -> str:
     if quantity in _ABOUT_MEMBERS or quantity is Quantity.OLDEST_AGE:
         return "quality: it is known from who was heard and when, whatever they said"
     by_validity = [(group.count(_LANE_OF[validity]), validity.name) for validity in reversed(Validity)]
-    worst = ", ".join(f"{count} {name}" for count, name in by_validity if count and name != Validity.INVALID.name)
+    by_worst = ", ".join(f"{count} {name}" for count, name in by_validity if count and name != Validity.INVALID.name)
     causes = [(group.count(Lane[cause.name]), cause.name) for cause in Cause if cause.name]
     because = ", ".join(f"{name} of {count}" for count, name in causes if count)
     doubt = quantity is Quantity.SOC and 0 < group.capacity_uwh < group.stores_uwh
-    return f"quality: the worst of {worst or 'nobody'}; causes: {because or 'none'}" + (
+    return f"quality: the worst of {by_worst or 'nobody'}; causes: {because or 'none'}" + (
         "; in doubt by LOW_COVERAGE, since not every store that reports said its charge" if doubt else ""
     )
 
