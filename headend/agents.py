@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from daemon import logs
@@ -17,7 +17,7 @@ from dermscore.intent import Intent, IntentState
 from dermscore.model import Measurement, Now
 from headend.dispatch import Dispatcher
 from headend.fleet import Connection, LiveFleet
-from headend.plausible import AHEAD_MS, implausible
+from headend.plausible import AHEAD_MS, implausible, implausible_power
 from headend.records import EventRow, HistoryRow, SessionEnd, SessionRow, TelemetryRow
 from headend.source_time import SourceTime
 from wire import convert
@@ -214,10 +214,24 @@ class AgentDesk:
             self.keep(rows)
 
     def _note_report(self, served: _Served, report: convert.Report, now: Now) -> None:
-        """Of a device that it has just looked at, an agent knows more than its telemetry of up to a period ago."""
-        if report.state in _SEEN and report.power_w is not None:
+        """Of a device that it has just looked at, an agent knows more than its telemetry of up to a period ago.
+
+        Not so before it has said what its clock says: what it says again when it comes back may be of long ago.
+        """
+        report = self._believable(served, report)
+        if report.state in _SEEN and report.power_w is not None and served.source is not None:
             self.live.report(report.asset_id, report.power_w, report.time_ms, served.told(now))
         self.dispatcher.heard(report)
+
+    def _believable(self, served: _Served, report: convert.Report) -> convert.Report:
+        """The report, without a power that cannot be: it would go into the sum of its dispatch."""
+        if report.power_w is None:
+            return report
+        why = implausible_power(self.live.fleet.assets[report.asset_id], report.power_w)
+        if why is None:
+            return report
+        self._complain(served, report.asset_id, why)
+        return replace(report, power_w=None)
 
     def _complain(self, served: _Served, asset_id: str, why: str) -> None:
         complaints = served.complaints

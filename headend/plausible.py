@@ -18,9 +18,10 @@ _OVER_CAPACITY: Final = 1.1
 
 def implausible(asset: Asset, measurement: Measurement, now: Now) -> str | None:
     """Why a measurement cannot be of this asset at `now`; None where it can. Its numbers are finite already."""
-    limit_w = _OVER_RATING * rated_w(asset) + _ALWAYS_W
-    if not abs(measurement.power_w) <= limit_w:
-        return f"power {power(measurement.power_w)} is beyond {power(limit_w)}, twice the rating of {asset.name}"
+    limit_w = _limit_w(asset)
+    beyond = implausible_power(asset, measurement.power_w)
+    if beyond is not None:
+        return beyond
     if measurement.setpoint_w is not None and not abs(measurement.setpoint_w) <= limit_w:
         return f"setpoint {power(measurement.setpoint_w)} is beyond {power(limit_w)}, twice the rating of {asset.name}"
     headroom_w = max(measurement.available_up_w, measurement.available_down_w)
@@ -31,3 +32,15 @@ def implausible(asset: Asset, measurement: Measurement, now: Now) -> str | None:
     if measurement.time_ms > now.utc_ms + AHEAD_MS:
         return f"its time is {(measurement.time_ms - now.utc_ms) / 1000:.0f} s ahead of the clock"
     return None
+
+
+def implausible_power(asset: Asset, power_w: float) -> str | None:
+    """Why this asset cannot deliver `power_w` (W); None where it can."""
+    limit_w = _limit_w(asset)
+    if abs(power_w) <= limit_w:
+        return None
+    return f"power {power(power_w)} is beyond {power(limit_w)}, twice the rating of {asset.name}"
+
+
+def _limit_w(asset: Asset) -> float:
+    return _OVER_RATING * rated_w(asset) + _ALWAYS_W

@@ -70,7 +70,9 @@ def measured(asset_id, power_w=1e6, soc_wh=4e7):
 
 def tell(peer, *measurements):
     index = {one.asset_id: number for number, one in enumerate(measurements)}
-    peer.session.outgoing.put(AgentMessage(telemetry=telemetry_columns(measurements, index, 1)))
+    columns = telemetry_columns(measurements, index, 1)
+    columns.sent_ms = host_now().utc_ms
+    peer.session.outgoing.put(AgentMessage(telemetry=columns))
 
 
 def send(peer, path, target_w=None, identifier=None, hold_s=60, heard_seq=0):
@@ -239,6 +241,59 @@ async def test_what_it_delivers_is_told_for_as_long_as_it_stands(
             (told,) = outcomes(again, identifier)
             assert (told.delivered_w, told.quality.validity) == (0, Validity.INVALID)
             assert told.time_ms >= times[-1]
+
+
+@pytest.mark.parametrize("absurd_w", [1.7e308, 1e12, -1e12])
+async def test_a_power_that_cannot_be_is_not_believed_of_a_report_either(
+    up, ids, dial_gateway, dial_agent, outcomes, wait_until, absurd_w
+):
+    """Two of the largest numbers there are have no sum: one mad agent would have ended the headend for all."""
+    index = {ids.b1: 0, ids.b2: 1}
+    async with dial_gateway(up, SERIES) as gateway, dial_agent(up, ids.jersey, tuple(index)) as agent:
+        tell(agent, measured(ids.b1, 1e6), measured(ids.b2, 2e6))
+        await wait_until(lambda: agent.of("ack"))
+        send(gateway, ids.path, 18e6)
+        await wait_until(lambda: len(agent.of("setpoint")) == 2)
+        for setpoint in agent.of("setpoint"):
+            says(agent, setpoint, index, S.ACTIVE, absurd_w)
+        await wait_until(lambda: outcomes(gateway)[-1].state is S.ACTIVE)
+        batches = len(gateway.heard)
+        await wait_until(lambda: len(gateway.heard) >= batches + 2)
+        assert {each.delivered_w for each in outcomes(gateway)} == {None, 3e6}
+
+
+async def test_a_report_said_again_by_an_agent_whose_clock_is_ahead_is_no_news(
+    up, ids, dial_gateway, dial_agent, outcomes, wait_until
+):
+    """At the start of a session nothing tells yet that it is of an hour ago."""
+    ahead_ms = 3_600_000
+
+    def tell_ahead(peer, power_w):
+        sent_ms = host_now().utc_ms + ahead_ms
+        columns = telemetry_columns([replace(measured(ids.b1, power_w), time_ms=sent_ms - 100)], {ids.b1: 0}, 1)
+        columns.sent_ms = sent_ms
+        peer.session.outgoing.put(AgentMessage(telemetry=columns))
+
+    async with dial_gateway(up, SERIES) as gateway:
+        async with dial_agent(up, ids.b1, (ids.b1,)) as agent:
+            tell_ahead(agent, 0.0)
+            await wait_until(lambda: agent.of("ack"))
+            send(gateway, ids.path, 5e6)
+            await wait_until(lambda: agent.of("setpoint"))
+            asked = agent.of("setpoint")[0]
+            time_ms = host_now().utc_ms + ahead_ms
+            said = Report(ids.b1, asked.epoch, asked.revision, asked.dispatch_id, S.FOLLOWING, "", time_ms, 5e6)
+            agent.session.outgoing.put(AgentMessage(outcome=outcome(said, {ids.b1: 0})))
+            await wait_until(lambda: outcomes(gateway)[-1].delivered_w == 5e6)
+        async with dial_agent(up, ids.b1, (ids.b1,)) as again:
+            await wait_until(lambda: host_now().utc_ms + ahead_ms > time_ms + 200)  # and its telemetry is newer
+            seen = len(outcomes(gateway))
+            again.session.outgoing.put(AgentMessage(outcome=outcome(said, {ids.b1: 0})))
+            tell_ahead(again, 3e6)
+            await wait_until(lambda: again.of("ack"))
+            batches = len(gateway.heard)
+            await wait_until(lambda: len(gateway.heard) >= batches + 2)
+            assert [each.delivered_w for each in outcomes(gateway)[seen:]] == [3e6]
 
 
 async def test_values_stay_good_when_a_wall_clock_is_set_back(
