@@ -48,7 +48,7 @@ format: setup
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
 		--extra dev pyproject.toml -o requirements/dev.txt
-	for role in headend agent gateway audit demo; do \
+	for role in headend agent gateway audit opt demo; do \
 		uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
 			--extra $$role -c requirements/dev.txt pyproject.toml -o requirements/$$role.txt; done
 
