@@ -211,7 +211,7 @@ class Link:
     def _on_registered(self, registered: Registered) -> None:
         if self._registered.is_set():
             raise BadInput([Problem("Registered", "", "came twice on one stream")])
-        self._headend = HeadendTime(registered.headend_time_ms, self._clock())
+        self._headend = HeadendTime.first(registered.headend_time_ms, self._clock())
         self._registered.set()
         self._said = ""
         for loop in self._loops.values():

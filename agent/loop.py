@@ -172,14 +172,14 @@ class AssetLoop:
     def _drop(self, intent: Intent, dropped: Dropped, now: Now) -> None:
         log.warning("setpoint dropped", asset=self.asset.id, dispatch=intent.dispatch_id, why=dropped.reason)
         if dropped.outcome is not None:
-            self._reports.report(_report_of(intent, dropped.outcome, dropped.reason, now, self._measured))
+            self._reports.report(_report_of(intent, dropped.outcome, dropped.reason, now, self._seen()))
 
     def _follow(self, command: Command, measurement: Measurement | None, now: Now) -> None:
-        """Report what the device shows of the intent, once for each state it reaches."""
+        """Report what the device shows of the intent, once for each state it reaches. A HELD value shows nothing."""
         if self._progress is None:
             return
         ended = command.ended is not None
-        if measurement is not None:
+        if measurement is not None and _of_now(measurement):
             self._move(self._progress.observe(self.asset, measurement, ended=ended), now)
         elif ended:
             self._move(self._progress.end(), now, "its end came while the device could not be read")
@@ -191,7 +191,12 @@ class AssetLoop:
             self._report(progress, now, reason)
 
     def _report(self, progress: Progress, now: Now, reason: str = "") -> None:
-        self._reports.report(_report_of(progress.intent, progress.reached, reason, now, self._measured))
+        self._reports.report(_report_of(progress.intent, progress.reached, reason, now, self._seen()))
+
+    def _seen(self) -> Measurement | None:
+        """The last measurement, where it is still of the device as it is now."""
+        reading = self.reading()
+        return reading if reading is not None and _of_now(reading) else None
 
     # The device
 
@@ -272,6 +277,10 @@ def believable(asset: Asset, measurement: Measurement) -> Measurement:
     if wrong:
         raise ValueError(f"the driver gave what cannot be: {', '.join(wrong)}")
     return measurement
+
+
+def _of_now(measurement: Measurement) -> bool:
+    return measurement.quality.validity < Validity.HELD
 
 
 def _report_of(intent: Intent, state: IntentState, reason: str, now: Now, measured: Measurement | None) -> Report:

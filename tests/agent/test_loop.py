@@ -323,6 +323,35 @@ async def test_a_device_that_was_never_read_shows_nothing() -> None:
     assert bench.loop.saved("boot", "up") is None
 
 
+@pytest.mark.parametrize("validity", [Validity.HELD, Validity.INVALID])
+async def test_a_value_that_is_not_of_now_shows_nothing_of_an_intent(validity: Validity) -> None:
+    """What stands between us and the device answers from its memory."""
+    bench = Bench().linked()
+    await bench.ticks(2)
+    bench.liar.bend = lambda m: replace(
+        m, power_w=10e6, setpoint_w=10e6, quality=m.quality.because(Cause.COMM_LOST, validity)
+    )
+    await bench.ticks()
+    bench.loop.receive(intent(10e6), 0)
+    await bench.ticks(8)
+    said = [what for what in bench.heard.said if isinstance(what, Report)]
+    assert [(each.state, each.power_w) for each in said] == [(IntentState.RECEIVED, None)]
+    bench.liar.bend = lambda m: m
+    await bench.ticks(8)
+    assert bench.heard.states[-1] is IntentState.FOLLOWING
+
+
+async def test_a_report_carries_no_power_of_long_ago() -> None:
+    bench = Bench().linked()
+    bench.liar.power_w = 7e6
+    await bench.ticks(2)
+    bench.liar.broken = True
+    await bench.ticks(20)
+    bench.loop.receive(intent(10e6), 0)
+    (received,) = [what for what in bench.heard.said if isinstance(what, Report)]
+    assert received.power_w is None
+
+
 async def test_deadlines_do_not_wait_for_a_device() -> None:
     bench = Bench().linked()
     await bench.ticks()
