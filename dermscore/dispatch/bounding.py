@@ -83,6 +83,11 @@ class Side:
         self.source[run] = np.where(tighter, CODES[source], self.source[run])
         self.detail[run] = np.where(tighter, detail, self.detail[run])
 
+    def tighten_one(self, at: int, w: float, source: BoundSource, detail: int) -> None:
+        """The same for a single one, without the cost of whole columns."""
+        if self.sign * w < self.sign * self.w[at]:
+            self.w[at], self.source[at], self.detail[at] = w, CODES[source], detail
+
     def put(
         self, where: Flags, w: Column | float, source: NDArray[np.int8] | int, detail: NDArray[np.int32] | int
     ) -> None:
@@ -166,6 +171,8 @@ class Bounding:
             self._ramp(limit.node, limit.ramp_w_per_s * within_s, self.say(f"{limit.source}: ramp in {within_s:g} s"))
 
     def _window(self, limit: Limit) -> None:
+        if limit.soc_reserve_pct is limit.soc_min_pct is limit.soc_max_pct is None:
+            return
         lows = ((limit.soc_reserve_pct, "reserve"), (limit.soc_min_pct, "minimum"))
         run = self.run(limit.node)
         capacity_wh = self.columns.ratings.capacity_wh[run]
@@ -200,7 +207,7 @@ class Bounding:
         )
         if place is not None:
             upward = kind in (Kind.EXPORT, Kind.GENERATION)
-            (self.high if upward else self.low).tighten(slice(place, place + 1), w if upward else -w, source, number)
+            (self.high if upward else self.low).tighten_one(place, w if upward else -w, source, number)
         elif at is not None:
             self._limit_node(at, kind, w, source, number)
         elif others is not None:
@@ -213,16 +220,15 @@ class Bounding:
             Kind.GENERATION: self.generation,
             Kind.LOAD: self.load,
         }[kind]
-        side.tighten(slice(at, at + 1), -w if kind is Kind.IMPORT else w, source, number)
+        side.tighten_one(at, -w if kind is Kind.IMPORT else w, source, number)
 
     def _ramp(self, node: str, reach_w: float, number: int) -> None:
         """Hold a node to within `reach_w` of the power that is measured there. A node above the tree is not judged."""
         at = self.columns.tree.place.get(node)
         if at is not None:
             measured_w = float(np.nansum(self.columns.power_w[self.columns.tree.run(at)]))
-            here = slice(at, at + 1)
-            self.net_high.tighten(here, measured_w + reach_w, BoundSource.RAMP, number)
-            self.net_low.tighten(here, measured_w - reach_w, BoundSource.RAMP, number)
+            self.net_high.tighten_one(at, measured_w + reach_w, BoundSource.RAMP, number)
+            self.net_low.tighten_one(at, measured_w - reach_w, BoundSource.RAMP, number)
 
     # --- what the devices themselves can do ---
 
