@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dermscore.aggregate import Aggregate, aggregates
+    from dermscore.aggregate import Aggregate, aggregates, explain_series
     from dermscore.assets import load_file as load_fleet
     from dermscore.dispatch import (
         Control,
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
         explain,
     )
     from dermscore.errors import BadInput, DermsError, NotSetUp, Problem, Unreadable
-    from dermscore.guard import Guard, GuardState
-    from dermscore.intent import Intent, IntentState
+    from dermscore.guard import Fallback, Guard, GuardState
+    from dermscore.intent import Intent, IntentState, Step
     from dermscore.model import Asset, Fleet, Kind, Measurement, Node, Now, Site, Snapshot
     from dermscore.points import CommandRow, PointRow
     from dermscore.policy import Allowed, Denied, Policy, Principal
@@ -52,6 +52,7 @@ __all__ = [
     "DermsError",
     "Event",
     "EventStatus",
+    "Fallback",
     "Fleet",
     "Guard",
     "GuardState",
@@ -74,6 +75,7 @@ __all__ = [
     "Site",
     "Snapshot",
     "Source",
+    "Step",
     "Unreadable",
     "Validity",
     "aggregates",
@@ -82,6 +84,7 @@ __all__ = [
     "check_asset",
     "envelope",
     "explain",
+    "explain_series",
     "load_fleet",
     "load_policy",
     "read_commands",
@@ -90,12 +93,12 @@ __all__ = [
 
 # Module: what it gives, as `name` or as `name=its name there`.
 _SOURCES = {
-    "dermscore.aggregate": "Aggregate aggregates",
+    "dermscore.aggregate": "Aggregate aggregates explain_series",
     "dermscore.assets": "load_fleet=load_file",
     "dermscore.dispatch": "Control Controls Event EventStatus Mode allocate arbitrate check_asset envelope explain",
     "dermscore.errors": "BadInput DermsError NotSetUp Problem Unreadable",
-    "dermscore.guard": "Guard GuardState",
-    "dermscore.intent": "Intent IntentState",
+    "dermscore.guard": "Fallback Guard GuardState",
+    "dermscore.intent": "Intent IntentState Step",
     "dermscore.model": "Asset Fleet Kind Measurement Node Now Site Snapshot",
     "dermscore.points": "CommandRow PointRow",
     "dermscore.sheets": "read_commands read_points",
