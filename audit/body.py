@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from audit import canonical, tree
+from audit import canonical, proof, tree
 from audit.canonical import Scalar
 from audit.errors import BadEntry
 
@@ -123,13 +123,14 @@ def show(opened: Opened, column: str, row: int) -> Shown:
     before = sum(len(texts[name]) for name in texts if name < column)
     index = 1 + before + row
     leaves = tuple(_leaves(texts, opened.salt))
-    return Shown(text, leaf_salt(opened.salt, index), index, len(leaves), tree.inclusion_proof(index, leaves))
+    path = proof.roots(proof.inclusion(index, len(leaves)), leaves)
+    return Shown(text, leaf_salt(opened.salt, index), index, len(leaves), path)
 
 
 def proves(shown: Shown, root: str) -> bool:
     """Whether a shown value is under the root that a header names."""
     leaf = tree.leaf_hash(shown.salt + shown.text.encode())
-    found = tree.root_from_inclusion(leaf, shown.index, shown.leaves, shown.proof)
+    found = proof.root_from_inclusion(leaf, shown.index, shown.leaves, shown.proof)
     return found is not None and found.hex() == root
 
 

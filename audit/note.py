@@ -95,7 +95,7 @@ def parse_vkey(text: str) -> VerifierKey:
     parts = text.split("+", 2)
     if len(parts) != 3 or not NAME.fullmatch(parts[0]):
         raise BadKey("not a verifier key: expected name+hash+base64, one line, as `derms` writes into audit.pub")
-    raw = _base64(parts[2])
+    raw = strict_base64(parts[2])
     if raw is None or len(raw) != 33 or raw[:1] != ED25519:
         raise BadKey("the last part of the verifier key is not the base64 of an Ed25519 key (0x01 and 32 bytes)")
     key = VerifierKey(parts[0], raw[1:])
@@ -135,13 +135,13 @@ def parse(data: bytes) -> Note:
 
 def _signature(line: str) -> Signature:
     match = _SIGNATURE_LINE.fullmatch(line)
-    raw = _base64(match[2]) if match else None
+    raw = strict_base64(match[2]) if match else None
     if match is None or raw is None or len(raw) < 5:
         raise MalformedNote(f"has a line that is no signature: {line[:80]!r}")
     return Signature(match[1], raw[:4], raw[4:])
 
 
-def _base64(text: str) -> bytes | None:
+def strict_base64(text: str) -> bytes | None:
     """Standard base64 with padding, only in the one spelling that encoding gives back; None otherwise."""
     try:
         raw = base64.b64decode(text, validate=True)

@@ -20,31 +20,6 @@ ROOTS = [
     "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
     "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
 ]
-# Index, size and path, one-based as published; the hashes are those of the same file.
-PATHS = [
-    (1, 1, []),
-    (1, 8, ["96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
-            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
-            "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4"]),
-    (6, 8, ["bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
-            "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
-            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"]),
-    (3, 3, ["fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"]),
-    (2, 5, ["6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
-            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
-            "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b"]),
-]  # fmt: skip
-CONSISTENCY = [
-    (1, 1, []),
-    (1, 8, ["96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
-            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
-            "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4"]),
-    (6, 8, ["0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
-            "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
-            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"]),
-    (2, 5, ["5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
-            "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b"]),
-]  # fmt: skip
 
 HASHES = [tree.leaf_hash(leaf) for leaf in LEAVES]
 
@@ -57,20 +32,6 @@ def test_the_empty_tree() -> None:
 @pytest.mark.parametrize("size", range(1, 9))
 def test_published_roots(size: int) -> None:
     assert tree.root_of(HASHES[:size]).hex() == ROOTS[size - 1]
-
-
-@pytest.mark.parametrize(("leaf", "size", "path"), PATHS)
-def test_published_inclusion_proofs(leaf: int, size: int, path: list[str]) -> None:
-    proof = tree.inclusion_proof(leaf - 1, HASHES[:size])
-    assert [step.hex() for step in proof] == path
-    assert tree.root_from_inclusion(HASHES[leaf - 1], leaf - 1, size, proof) == bytes.fromhex(ROOTS[size - 1])
-
-
-@pytest.mark.parametrize(("old", "size", "path"), CONSISTENCY)
-def test_published_consistency_proofs(old: int, size: int, path: list[str]) -> None:
-    proof = tree.consistency_proof(old, HASHES[:size])
-    assert [step.hex() for step in proof] == path
-    assert tree.is_consistent(old, bytes.fromhex(ROOTS[old - 1]), size, bytes.fromhex(ROOTS[size - 1]), proof)
 
 
 def hashes(count: int) -> list[bytes]:
@@ -105,43 +66,3 @@ def definition(leaves: list[bytes]) -> bytes:
 def test_peaks_must_fit_the_size() -> None:
     with pytest.raises(ValueError, match="1 peaks do not make a tree of 3 leaves"):
         tree.Growing(3, (b"x" * 32,))
-
-
-@given(st.integers(1, 70), st.data())
-def test_every_leaf_proves_itself_and_no_other_does(size: int, data: st.DataObject) -> None:
-    leaves = hashes(size)
-    index = data.draw(st.integers(0, size - 1))
-    proof = tree.inclusion_proof(index, leaves)
-    root = tree.root_of(leaves)
-    assert tree.root_from_inclusion(leaves[index], index, size, proof) == root
-    assert tree.root_from_inclusion(tree.leaf_hash(b"other"), index, size, proof) != root
-    assert tree.root_from_inclusion(leaves[index], index, size, (*proof, root)) is None
-    if proof:
-        assert tree.root_from_inclusion(leaves[index], index, size, proof[:-1]) is None
-
-
-@given(st.integers(0, 70), st.data())
-def test_every_older_tree_is_proved_and_no_other_is(size: int, data: st.DataObject) -> None:
-    leaves = hashes(size)
-    old = data.draw(st.integers(0, size))
-    proof = tree.consistency_proof(old, leaves)
-    old_root, root = tree.root_of(leaves[:old]), tree.root_of(leaves)
-    other = tree.leaf_hash(b"other")
-    assert tree.is_consistent(old, old_root, size, root, proof)
-    assert not tree.is_consistent(old, other, size, root, proof)
-    assert not tree.is_consistent(old, old_root, size, root, (*proof, other))
-    if 0 < old < size:
-        assert not tree.is_consistent(old, old_root, size, other, proof)
-        assert not tree.is_consistent(old, old_root, size, root, proof[:-1])
-
-
-def test_proofs_that_make_no_sense_are_refused() -> None:
-    leaf, root = HASHES[0], bytes.fromhex(ROOTS[7])
-    assert tree.root_from_inclusion(leaf, 8, 8, ()) is None
-    assert tree.root_from_inclusion(leaf, -1, 8, ()) is None
-    assert not tree.is_consistent(9, root, 8, root, ())
-    assert not tree.is_consistent(3, bytes.fromhex(ROOTS[2]), 8, root, ())
-    with pytest.raises(ValueError, match="no leaf 8 in a tree of 8"):
-        tree.inclusion_proof(8, HASHES)
-    with pytest.raises(ValueError, match="a tree of 8 leaves never had 9"):
-        tree.consistency_proof(9, HASHES)
