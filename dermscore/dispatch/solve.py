@@ -128,11 +128,11 @@ def _lacks(problem: Problem, members: Flags, x_w: Column, target_w: float, short
     Each member with a claim, left out or not, would have had its part of the target; where it has less, that is what it
     lacks. Others may have taken some of it up, so the parts are scaled to the shortfall.
     """
-    claim = np.where(members, problem.claim(up), 0.0) if shortfall_w else np.zeros(0)
-    largest = float(claim.max(initial=0.0))
-    if largest <= 0:
+    if not shortfall_w or not members.any():
         return np.zeros(len(x_w))
-    claim = claim / largest
+    claim = np.where(members, problem.claim(up), 0.0)
+    largest = float(claim.max())
+    claim = claim / largest if largest > 0 else members.astype(np.float64)  # all are empty, say: then all alike lack it
     wanted_w = claim * (target_w / float(claim.sum()))
     if problem.rule.curtails:
         output_w = np.where(problem.part, np.nan_to_num(problem.columns.output_w), 0.0)

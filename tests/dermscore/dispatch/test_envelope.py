@@ -5,12 +5,37 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Literal
 
 import pytest
 
-from dermscore.dispatch import BoundSource, Controls, Envelope, Event, Limit, Mode, Value, arbitrate, envelope
-from dermscore.model import Asset, Fleet, Kind, Measurement, Now, Site, Snapshot
+from dermscore.dispatch import (
+    Allocation,
+    BoundSource,
+    Control,
+    Controls,
+    Envelope,
+    Event,
+    Limit,
+    Mode,
+    Value,
+    allocate,
+    arbitrate,
+    envelope,
+)
+from dermscore.model import (
+    Asset,
+    Fleet,
+    Impairment,
+    ImpairmentKind,
+    Kind,
+    Measurement,
+    Node,
+    Now,
+    Site,
+    Snapshot,
+)
 from dermscore.quality import GOOD, Quality, Validity
 
 NOW = Now(10_000, 0)
@@ -45,13 +70,15 @@ def bounded(
     controls: Controls = Controls(),  # noqa: B008 - frozen
     limits: tuple[Limit, ...] = (),
     path: str = "feeder/S3",
+    impaired: Mapping[str, Impairment] = MappingProxyType({}),
+    **more: float,
 ) -> Envelope:
     fleet = Fleet({"s3": S3, "s4": S4}, {asset.id: asset for asset in assets})
     measurements = {each.asset_id: each for each in (*map(heard, assets), *measured)}
-    snapshot = Snapshot(fleet, measurements, frozenset(fleet.assets) if connected is None else connected)
-    node = fleet.node(path)
+    snapshot = Snapshot(fleet, measurements, frozenset(fleet.assets) if connected is None else connected, impaired)
+    node = Node(path, (fleet.assets[path],)) if path in fleet.assets else fleet.node(path)
     assert node is not None
-    return envelope(node, snapshot, controls, limits, NOW)
+    return envelope(node, snapshot, controls, limits, NOW, **more)
 
 
 def pair(of: Envelope, asset_id: str) -> tuple[float, BoundSource, float, BoundSource]:
@@ -175,3 +202,171 @@ def test_a_control_that_has_ended_since_holds_nobody() -> None:
     controls = arbitrate(PROGRAMS, [own], Now(9_000, 0))
     assert controls.at("b1") is not None
     assert pair(bounded(B1, controls=controls), "b1")[1] is BoundSource.RATING
+
+
+# --- nodes ---
+
+
+def test_a_node_has_bounds_of_its_own_with_the_limits_inside_it_counted() -> None:
+    limits = (Limit("feeder/S3", "limits[0]", export_limit_w=25e6), Limit("feeder/S4", "limits[1]", load_limit_w=7e6))
+    result = bounded(B1, B3, limits=limits, path="feeder")
+    site = result.bounds_of("feeder/S3")
+    assert (site.max.w, site.max.source, site.min.w) == (25e6, BoundSource.LIMIT, -30e6)
+    assert site.max.detail == "limits[0]: export 25 MW, at feeder/S3"
+    assert (result.node.max.w, result.node.min.w) == (65e6, -37e6)
+    assert result.node.max.source is BoundSource.ASSETS
+    with pytest.raises(KeyError):
+        result.bounds_of("feeder/S9")
+
+
+def test_under_a_node_above_the_tree_the_tree_gets_what_others_leave() -> None:
+    others = heard(B3, power_w=8e6)
+    limits = (
+        Limit("feeder", "L", export_limit_w=20e6, import_limit_w=5e6, generation_limit_w=30e6),
+        Limit("", "M", load_limit_w=9e6, soc_reserve_pct=50),
+    )
+    site = bounded(B1, B3, measured=(others,), limits=limits).node
+    assert (site.min.w, site.max.w) == (-9e6, 0)
+    export = bounded(B1, B3, measured=(others,), limits=limits[:1]).node
+    assert (export.min.w, export.max.w) == (-13e6, 12e6)
+    alone = bounded(B1, B3, measured=(others,), limits=limits[:1], path="b1").node
+    assert (alone.min.w, alone.max.w) == (-13e6, 12e6)
+    assert bounded(B1, limits=(Limit("x", "X", 0.0),), path="").node.max.w == 40e6
+
+
+def test_a_reserve_and_a_window_are_kept_below_and_above() -> None:
+    reserve = (Limit("feeder/S3", "limits[3]", soc_reserve_pct=50),)
+    assert bounded(B1, limits=reserve).bounds["b1"].max.detail == (
+        "0 W: its state of charge is at its minimum of 50 % (limits[3]: reserve 50 %)"
+    )
+    window = (Limit("b1", "limits[4]", soc_min_pct=20, soc_max_pct=50),)
+    assert pair(bounded(B1, limits=window), "b1") == (0, BoundSource.SOC, 40e6, BoundSource.RATING)
+
+
+@pytest.mark.parametrize("hours", [2, 4])
+def test_what_can_be_held_is_what_the_energy_lasts_for(hours: int) -> None:
+    result = bounded(B1, hold_s=hours * 3600)
+    bounds = result.bounds["b1"]
+    assert bounds.min.w == pytest.approx(-min(40e6 / 0.9 / hours, 30e6))
+    assert bounds.max.w == pytest.approx(40e6 * 0.9 / hours)
+
+
+def test_within_some_seconds_a_ramp_bounds_devices_and_nodes() -> None:
+    slow = replace(B1, ramp_w_per_s=1e5)
+    result = bounded(
+        slow, limits=(Limit("feeder/S3", "R", ramp_w_per_s=5e4), Limit("", "R", ramp_w_per_s=1)), within_s=10
+    )
+    assert pair(result, "b1") == (2e6, BoundSource.RAMP, 4e6, BoundSource.RAMP)
+    assert result.bounds["b1"].max.detail == "its ramp, which reaches 4 MW in time"
+    assert (result.node.min.w, result.node.max.w) == (2.5e6, 3.5e6)
+    assert result.node.max.detail == "R: ramp in 10 s, at feeder/S3"
+
+
+@pytest.mark.parametrize("seconds", [-1.0, math.nan, math.inf])
+def test_a_time_that_is_none_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match="hold_s cannot be"):
+        bounded(B1, hold_s=seconds)
+    with pytest.raises(ValueError, match="within_s cannot be"):
+        bounded(B1, within_s=seconds)
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "words"),
+    [
+        (ImpairmentKind.OUTAGE, BoundSource.OUTAGE, "B1 is out of service: fuse"),
+        (ImpairmentKind.LOCKOUT, BoundSource.LOCKOUT, "B1 is locked out: fuse"),
+        (ImpairmentKind.LOCAL, BoundSource.LOCAL, "B1 is under local control: fuse"),
+        (ImpairmentKind.CONTESTED, BoundSource.CONTESTED, "B1 is contested by another controller: fuse"),
+    ],
+)
+def test_the_impaired_are_left_out_and_counted_at_what_they_run_at(
+    kind: ImpairmentKind, source: BoundSource, words: str
+) -> None:
+    result = bounded(B1, B2, impaired={"b1": Impairment(kind, "fuse"), "b2": Impairment(kind)})
+    assert (result.excluded["b1"].source, result.excluded["b1"].detail) == (source, words)
+    bounds = result.bounds_of("b1")
+    assert (bounds.min.w, bounds.max.w, bounds.max.source) == (3e6, 3e6, source)
+    assert ": " not in result.excluded["b2"].detail
+
+
+# --- events ---
+
+
+def control(mode: Mode, value: Value | None, node: str = "feeder/S3", **more: object) -> Controls:
+    made = Control(node, mode, value, "e1", "utility", 1, 0, 0, None)
+    return Controls({(node, mode): replace(made, **more)})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("mode", "least", "most"),
+    [
+        (Mode.MAX_LIM_W, -30e6, 5e6),
+        (Mode.EXP_LIM_W, -30e6, 5e6),
+        (Mode.GEN_LIM_W, -30e6, 5e6),
+        (Mode.IMP_LIM_W, -5e6, 40e6),
+        (Mode.LOAD_LIM_W, -5e6, 40e6),
+    ],
+)
+def test_a_limit_of_an_event_bounds_a_node_or_an_asset(mode: Mode, least: float, most: float) -> None:
+    of_node = bounded(B1, controls=control(mode, 5e6)).node
+    assert (of_node.min.w, of_node.max.w) == (least, most)
+    bound = of_node.min if least == -5e6 else of_node.max
+    assert (bound.source, bound.detail) == (
+        BoundSource.EVENT,
+        f"{mode} 5 MW by dispatch e1 (program utility, primacy 1), at feeder/S3",
+    )
+    of_asset = bounded(B1, controls=control(mode, 5e6, "b1")).bounds["b1"]
+    assert (of_asset.min.w, of_asset.max.w) == (least, most)
+    assert bounded(B1, controls=control(mode, 5e6, until_ms=10_000)).node.max.w == 40e6
+
+
+@pytest.mark.parametrize(
+    ("value", "before", "hold_s", "most"),
+    [
+        (5e6, 20e6, 0, 10e6),  # ten seconds of 1 MW/s down from 20
+        (5e6, 20e6, 3, 7e6),
+        (5e6, None, 0, 30e6),  # from the rating
+        (5e6, True, 0, 30e6),
+        (39e6, 20e6, 5, 30e6),  # up: what stands now is the tighter
+        (19e6, 20e6, 0, 19e6),
+    ],
+)
+def test_the_limit_of_an_event_is_on_its_way_at_its_ramp(
+    value: float, before: Value | None, hold_s: float, most: float
+) -> None:
+    controls = control(Mode.EXP_LIM_W, value, ramp_w_per_s=1e6, from_value=before)
+    result = bounded(replace(B1, capacity_wh=1e9), controls=controls, measured=(heard(B1, soc_wh=5e8),), hold_s=hold_s)
+    assert result.node.max.w == most
+    assert ("on its way to" in result.node.max.detail) is (most != value)
+
+
+def test_an_import_limit_comes_from_the_rating_that_absorbs() -> None:
+    controls = control(Mode.IMP_LIM_W, 5e6, ramp_w_per_s=1e6)
+    assert bounded(B1, controls=controls).node.min.w == -20e6
+
+
+@pytest.mark.parametrize("mode", [Mode.CONNECT, Mode.ENERGIZE])
+def test_a_switch_leaves_nothing_at_once(mode: Mode) -> None:
+    for node in ("feeder/S3", "b1", "", "feeder"):
+        off = bounded(B1, controls=control(mode, False, node, ramp_w_per_s=1.0))
+        assert pair(off, "b1") == (0, BoundSource.EVENT, 0, BoundSource.EVENT)
+        assert off.bounds["b1"].max.detail == f"{mode} off by dispatch e1 (program utility, primacy 1)"
+    assert bounded(B1, controls=control(mode, True)).node.max.w == 40e6
+    assert bounded(B1, controls=control(mode, False, "elsewhere")).node.max.w == 40e6
+
+
+def test_a_set_point_in_another_mode_holds_as_well() -> None:
+    held = bounded(B1, controls=control(Mode.FIXED_W, 2e6, "b1"))
+    assert pair(held, "b1") == (2e6, BoundSource.HELD, 2e6, BoundSource.HELD)
+
+
+def test_a_limit_on_its_way_is_kept_in_time() -> None:
+    for second in range(0, 30, 5):
+        controls = control(Mode.EXP_LIM_W, 5e6, ramp_w_per_s=1e6, from_value=20e6, since_ms=10_000 - second * 1000)
+        fleet = Fleet({"s3": S3}, {"b1": B1, "b2": B2})
+        snapshot = Snapshot(fleet, {"b1": heard(B1), "b2": heard(B2)}, frozenset(fleet.assets))
+        node = fleet.node("feeder/S3")
+        assert node is not None
+        result = allocate(snapshot, node, envelope(node, snapshot, controls, (), NOW), 60e6)
+        assert isinstance(result, Allocation)
+        assert result.delivered_w == pytest.approx(max(20e6 - second * 1e6, 5e6))
