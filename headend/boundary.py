@@ -16,11 +16,12 @@ from dermscore.errors import BadInput, Problem
 from dermscore.model import Measurement, Now
 from dermscore.points import Series
 from dermscore.policy import Action, Denied
+from dermscore.request import Aim, Request
 from headend import publisher
-from headend.decision import Ask, Declined
 from headend.dispatch import Dispatcher
+from headend.filing import NotTaken
 from headend.fleet import LiveFleet
-from headend.records import Kept, Mode
+from headend.records import Kept
 from wire import convert
 from wire.dial import Caller, Ended, Session, Stream, Why
 from wire.identity import Refused
@@ -67,7 +68,7 @@ class _Stream:
     seq: int = 0
     made_ms: int = 0
     status: Mapping[str, str] = field(default_factory=dict)
-    asks: asyncio.Queue[Ask] = field(default_factory=lambda: asyncio.Queue(_MOST_ASKS))
+    asks: asyncio.Queue[Request] = field(default_factory=lambda: asyncio.Queue(_MOST_ASKS))
     told: dict[str, convert.BoundaryOutcome] = field(default_factory=dict)  # of its commands in force, what it was told
     sealed_ms: dict[int, int] = field(default_factory=dict)  # of the latest publications, by number; monotonic ms
 
@@ -213,15 +214,15 @@ class BoundaryDesk:
             case _:
                 raise BadInput([Problem("GatewayMessage", "body", "is empty, or of a newer protocol than this")])
 
-    def _ask(self, ours: _Stream, command: convert.BoundaryCommand) -> Ask:
+    def _ask(self, ours: _Stream, command: convert.BoundaryCommand) -> Request:
         if len(command.id) > LONGEST_ID or not command.id.isprintable():
             raise BadInput([Problem("Command", "id", f"is longer than {LONGEST_ID} characters, or not printable")])
-        return Ask(
+        return Request(
             id=command.id,
             who=self._dispatcher.policy.principal(ours.gateway),
             node=command.path,
             asset_id=None,
-            mode=Mode(command.mode),
+            aim=Aim(command.mode),
             target_w=command.target_w,
             duration_s=float(command.hold_s) if command.hold_s else None,
             program=self._program,
@@ -239,7 +240,7 @@ class BoundaryDesk:
         await self._catch_up(ours)
         while True:
             answer = await self._dispatcher.submit(await ours.asks.get())
-            if isinstance(answer, Declined):
+            if isinstance(answer, NotTaken):
                 self._tell(ours, Kept(answer.dispatch))
             elif answer.repeated or answer.kept.dispatch.over:
                 self._tell(ours, answer.kept)

@@ -14,10 +14,12 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon import logs
+from dermscore.decision import decide
 from dermscore.intent import Intent, IntentState
 from dermscore.model import Now
 from dermscore.policy import Policy
-from headend.decision import Ask, Decided, Declined, Kind, View, decide, declined
+from dermscore.request import Declined, Facts, Kind, Request
+from headend.filing import NotTaken, Obstacle, not_taken, taken
 from headend.fleet import LiveFleet, named
 from headend.ledger import Ledger
 from headend.records import Kept
@@ -40,14 +42,14 @@ class Submitted:
     repeated: bool = False
 
 
-Answer = Submitted | Declined
+Answer = Submitted | NotTaken
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     """A request on the desk, and who waits for its answer (perhaps no longer)."""
 
-    ask: Ask
+    request: Request
     answer: asyncio.Future[Answer]
 
     def settle(self, answer: Answer) -> None:
@@ -91,16 +93,16 @@ class Dispatcher:
         self._revisions = await self._thread.call(self._store.revisions)
         self._newest = await self._thread.call(self._store.newest_intents)
 
-    async def submit(self, ask: Ask) -> Answer:
+    async def submit(self, request: Request) -> Answer:
         """Decide a request and, where it is taken, store it and have it sent. A second one of the same id is answered
         with what became of the first. A caller that is cancelled meanwhile leaves the request to be carried through:
         what was stored is sent.
         """
-        waiting = _Waiting(ask, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(request, asyncio.get_running_loop().create_future())
         try:
             self._asks.put_nowait(waiting)
         except asyncio.QueueFull:
-            return self._declined(ask, Kind.STORE, "too many requests are waiting; try again")
+            return self._not_taken(request, Obstacle.STORE, "too many requests are waiting; try again")
         return await waiting.answer
 
     async def find(self, dispatch_id: str) -> Kept | None:
@@ -209,54 +211,57 @@ class Dispatcher:
         while True:
             waiting = await self._asks.get()
             try:
-                waiting.settle(await self._answer(waiting.ask))
+                waiting.settle(await self._answer(waiting.request))
             except SQLAlchemyError as error:
                 self._note_store(str(error))
                 reason = "the request could not be stored, so nothing was sent; try again"
-                waiting.settle(self._declined(waiting.ask, Kind.STORE, reason))
+                waiting.settle(self._not_taken(waiting.request, Obstacle.STORE, reason))
             except Exception as error:  # a fault of ours in one request must not end the desk for all
-                log.exception("a request could not be decided", dispatch=waiting.ask.id)
+                log.exception("a request could not be decided", dispatch=waiting.request.id)
                 waiting.fail(error)
 
-    async def _answer(self, ask: Ask) -> Answer:
-        earlier = await self.find(ask.id)
-        return await self._decided(ask) if earlier is None else self._repeated(ask, earlier)
+    async def _answer(self, request: Request) -> Answer:
+        earlier = await self.find(request.id)
+        return await self._decided(request) if earlier is None else self._repeated(request, earlier)
 
-    def _declined(self, ask: Ask, kind: Kind, reason: str) -> Declined:
-        now = self._clock()
-        return declined(ask, self._view(now), now, kind, reason)
+    def _not_taken(self, request: Request, why: Kind | Obstacle, reason: str) -> NotTaken:
+        return not_taken(request, why, reason, self.policy, self._next_order_ms(), self._clock())
 
-    async def _decided(self, ask: Ask) -> Answer:
-        now = self._clock()
-        view = self._view(now)
-        decision = decide(ask, view, now)
+    async def _decided(self, request: Request) -> Answer:
+        now, facts = self._clock(), self._facts()
+        decision = decide(request, facts, self.policy, now)
         if isinstance(decision, Declined):
-            return await self._refuse(decision)
+            return await self._refuse(
+                not_taken(request, decision.kind, decision.reason, self.policy, facts.order_ms, now)
+            )
+        dispatch = taken(request, decision, self.policy, facts.order_ms, now)
         try:
-            placed = await self._thread.call(self._store.keep, decision.dispatch, decision.drafts)
+            placed = await self._thread.call(self._store.keep, dispatch, decision.parts)
         except IdTaken:
-            return declined(ask, view, now, Kind.ID_TAKEN, "another request has this id")
+            return self._not_taken(request, Obstacle.ID_TAKEN, "another request has this id")
         self._revisions |= {one.asset_id: one.intent.revision for one in placed}
         self._newest |= {one.asset_id: one.intent for one in placed}
         self._note_store("")
-        return Submitted(self._send(decision, Kept(decision.dispatch, placed), now))
+        return Submitted(self._send(Kept(dispatch, placed), now))
 
-    def _view(self, now: Now) -> View:
-        self._order_ms = max(now.utc_ms, self._order_ms + 1)
-        return View(
-            self.policy, self._live.snapshot(now), self.ledger.standing(), self.ledger.holding(), self._order_ms
-        )
+    def _facts(self) -> Facts:
+        holding = {asset_id: placed.intent for asset_id, placed in self.ledger.holding().items()}
+        return Facts(self._live.snapshot(self._clock()), self.ledger.standing(), holding, self._next_order_ms())
 
-    async def _refuse(self, decision: Declined) -> Declined:
+    def _next_order_ms(self) -> int:
+        """Later than every dispatch so far, so that the next is the newest whatever the clock does."""
+        self._order_ms = max(self._clock().utc_ms, self._order_ms + 1)
+        return self._order_ms
+
+    async def _refuse(self, answer: NotTaken) -> NotTaken:
         """A refusal is kept too: who asked for what, and why not."""
-        log.warning(
-            "dispatch refused", dispatch=decision.dispatch.id, who=decision.dispatch.principal, why=decision.reason
-        )
-        if decision.kind is not Kind.UNKNOWN or decision.dispatch.asset_id is None:
-            await self._thread.call(self._store.keep, decision.dispatch, ())
-        return decision
+        dispatch = answer.dispatch
+        log.warning("dispatch refused", dispatch=dispatch.id, who=dispatch.principal, why=answer.reason)
+        if answer.why is not Kind.UNKNOWN or dispatch.asset_id is None:
+            await self._thread.call(self._store.keep, dispatch, ())
+        return answer
 
-    def _send(self, decision: Decided, kept: Kept, now: Now) -> Kept:
+    def _send(self, kept: Kept, now: Now) -> Kept:
         dispatch = kept.dispatch
         log.info(
             "dispatch accepted",
@@ -275,12 +280,12 @@ class Dispatcher:
         self._tell([kept, *changed])
         return kept
 
-    def _repeated(self, ask: Ask, earlier: Kept) -> Answer:
-        if earlier.dispatch.principal != ask.who.id:
-            return self._declined(ask, Kind.ID_TAKEN, "another request has this id")
-        log.info("a request came twice; it is answered with what became of the first", dispatch=ask.id)
+    def _repeated(self, request: Request, earlier: Kept) -> Answer:
+        if earlier.dispatch.principal != request.who.id:
+            return self._not_taken(request, Obstacle.ID_TAKEN, "another request has this id")
+        log.info("a request came twice; it is answered with what became of the first", dispatch=request.id)
         if earlier.dispatch.state is IntentState.REFUSED and not earlier.intents:
-            return Declined(Kind.LIMITS, earlier.dispatch.reason, earlier.dispatch)
+            return NotTaken(Kind.LIMITS, earlier.dispatch.reason, earlier.dispatch)
         return Submitted(earlier, repeated=True)
 
     def _tell(self, changed: Iterable[Kept]) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from dermscore.dispatch import Event, modes
+from dermscore.request import Aim
 from headend import progress
-from headend.records import Dispatch, Kept, Mode, Placed
+from headend.records import Dispatch, Kept, Placed
 from wire.convert import Report
 
 
@@ -99,7 +100,7 @@ class Ledger:
                 known_ms=0,
             )
             for dispatch in self._dispatches.values()
-            if dispatch.mode is Mode.TARGET and not dispatch.over
+            if dispatch.aim is Aim.TARGET and not dispatch.over
         ]
 
     def moving(self, principal: str) -> list[Kept]:

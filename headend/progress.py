@@ -14,7 +14,8 @@ from math import fsum
 from typing import Final
 
 from dermscore.intent import TERMINAL, IntentState, advance
-from headend.records import Dispatch, Kept, Mode, Placed
+from dermscore.request import Aim
+from headend.records import Dispatch, Kept, Placed
 from wire.convert import Report
 
 GRACE_MS: Final = 15_000
@@ -138,7 +139,7 @@ def _lost(placed: Placed) -> bool:
 
 def _members(kept: Kept) -> list[Placed]:
     """The intents that carry the dispatch. A target's may also release assets that it could not take along."""
-    if kept.dispatch.mode is Mode.RELEASE:
+    if kept.dispatch.aim is Aim.RELEASE:
         return list(kept.intents)
     return [placed for placed in kept.intents if placed.intent.setpoint_w is not None]
 
@@ -149,7 +150,7 @@ def _state(dispatch: Dispatch, members: Sequence[Placed]) -> IntentState:
         return next(ending for ending in _ENDINGS if ending in states)
     answering = {placed.state for placed in members if not placed.over and not _silent(placed)}
     slowest = next(state for state in _FORWARD if state in (answering or states))
-    if dispatch.mode is Mode.RELEASE and slowest is IntentState.FOLLOWING and not any(map(_silent, members)):
+    if dispatch.aim is Aim.RELEASE and slowest is IntentState.FOLLOWING and not any(map(_silent, members)):
         return IntentState.COMPLETE  # released is released: nothing is left to wait for
     # Never back: not when one that was left out answers, nor when it alone is left.
     return max(slowest, dispatch.state, key=_FORWARD.index)

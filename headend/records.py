@@ -7,17 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from dermscore.intent import TERMINAL, Intent, IntentState
 from dermscore.model import Measurement
-
-
-class Mode(StrEnum):
-    """What a dispatch does: set a power target, or release what its program holds."""
-
-    TARGET = "target"
-    RELEASE = "release"
+from dermscore.request import Aim
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +19,20 @@ class Dispatch:
 
     `node` is a tree path, or the asset's id where one asset was asked by name (`asset_id` then says so too).
     `placed_w` is the sum of the setpoints that still stand, `shortfall_w` what of the target could not be placed, and
-    `causes` why, in words. `id` of a boundary command is the command's own.
+    `causes` why, in words; `policy` is the digest of the policy that it was decided under. `id` of a boundary command
+    is the command's own.
     """
 
     id: str
     principal: str
     node: str
     asset_id: str | None
-    mode: Mode
+    aim: Aim
     target_w: float | None
     duration_s: float | None
     program: str
     primacy: int
+    policy: str
     submitted_ms: int
     expires_ms: int
     state: IntentState
@@ -54,19 +49,7 @@ class Dispatch:
     @property
     def moving(self) -> bool:
         """Whether it is a target that devices are known to carry out now."""
-        return self.mode is Mode.TARGET and self.state in (IntentState.ACTIVE, IntentState.FOLLOWING)
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """An asset's part of a dispatch before the store has given it a revision."""
-
-    asset_id: str
-    setpoint_w: float | None
-    reversion_w: float | None
-    raw_w: float | None
-    clamped: bool
-    cause: str
+        return self.aim is Aim.TARGET and self.state in (IntentState.ACTIVE, IntentState.FOLLOWING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ class Envelope:
 
     @property
     def node(self) -> Bounds:
-        """The bounds of the whole."""
-        return self.bounds_of(self.columns.tree.paths[0])
+        """The bounds of the whole, limits of nodes above it counted."""
+        return self._reach.bounds(0)
 
     def bounds_of(self, name: str) -> Bounds:
         """The bounds of an asset (by id) or of a node (by path), those of the nodes inside it counted.

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from daemon import logs
 from dermscore.model import Asset, Measurement, Now, Site
 from dermscore.policy import Action, Denied, Principal
+from dermscore.times import parse
 from headend.api import views
 from headend.api.problems import Finding, Problem, invalid
 from headend.api.schemas import AssetOut
@@ -22,7 +23,6 @@ from headend.records import HistoryRow
 from headend.store.history import HistoryStore
 from headend.store.thread import OneThread
 from headend.store.writer import Health
-from headend.times import parse
 
 log = logs.get(__name__)
 

@@ -8,11 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from dermscore.policy import Action
+from dermscore.times import written
 from headend.api import schemas, views
 from headend.api.body import StrictRoute
 from headend.api.desk import LARGEST_LIMIT, ApiDesk, Desk, span
 from headend.api.problems import Problem
-from headend.times import written
 
 _HISTORY_LINES = 200
 _SESSIONS = 20

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from headend.times import parse
+from dermscore.times import parse
 
 
 def _plain(text: str) -> str:

@@ -10,10 +10,10 @@ from dermscore.aggregate import of, total
 from dermscore.intent import IntentState
 from dermscore.model import Asset, Fleet, Measurement, Now, Site
 from dermscore.quality import Cause, Quality
+from dermscore.times import written
 from headend.api import schemas
 from headend.fleet import Connection, Latest
 from headend.records import Dispatch, EventRow, Kept, Placed, SessionRow
-from headend.times import written
 
 _MW: Final = 1e6
 _MOVING_W: Final = 0.1 * _MW
@@ -201,7 +201,7 @@ def dispatch_whole(kept: Kept) -> schemas.DispatchOut:
         principal=dispatch.principal,
         program=dispatch.program,
         primacy=dispatch.primacy,
-        mode=dispatch.mode.value,
+        mode=dispatch.aim.value,
         asset_id=dispatch.asset_id,
         path=None if dispatch.asset_id else dispatch.node,
         parts=dispatch_rows(kept) if kept.intents else [],

@@ -12,25 +12,26 @@ from fastapi import APIRouter
 from dermscore.model import Asset, Measurement, Now
 from dermscore.policy import Action
 from dermscore.quality import Quality, Validity
+from dermscore.request import Aim, Kind, Request
+from dermscore.times import parse, written
 from headend.api import schemas, views
 from headend.api.body import StrictRoute
 from headend.api.desk import PRINCIPAL, ApiDesk, Desk
 from headend.api.problems import Problem
-from headend.decision import Ask, Declined, Kind
 from headend.dispatch import Submitted
+from headend.filing import NotTaken, Obstacle
 from headend.plausible import implausible
-from headend.records import EventRow, Mode, TelemetryRow
-from headend.times import parse, written
+from headend.records import EventRow, TelemetryRow
 
-_STATUS: Final[Mapping[Kind, HTTPStatus]] = {
+_STATUS: Final[Mapping[Kind | Obstacle, HTTPStatus]] = {
     Kind.UNKNOWN: HTTPStatus.NOT_FOUND,
     Kind.DENIED: HTTPStatus.FORBIDDEN,
     Kind.OUTRANKED: HTTPStatus.CONFLICT,
     Kind.LIMITS: HTTPStatus.UNPROCESSABLE_ENTITY,
     Kind.UNREACHABLE: HTTPStatus.CONFLICT,
-    Kind.STORE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Obstacle.STORE: HTTPStatus.SERVICE_UNAVAILABLE,
     Kind.LATE: HTTPStatus.CONFLICT,
-    Kind.ID_TAKEN: HTTPStatus.CONFLICT,
+    Obstacle.ID_TAKEN: HTTPStatus.CONFLICT,
 }
 _MW: Final = 1e6
 
@@ -40,15 +41,15 @@ router = APIRouter(route_class=StrictRoute)
 
 @router.post("/dispatch", responses={200: {"description": "Taken, in whole or (`partial`) in part"}})
 async def submit_dispatch(desk: Desk, body: schemas.DispatchIn) -> schemas.AssetDispatch | schemas.SiteDispatch:
-    """Ask one asset or one site for a power. A refusal says why and changes nothing."""
-    ask = _ask(desk, body, Mode.TARGET, body.mw * _MW, body.duration_s)
+    """Request one asset or one site for a power. A refusal says why and changes nothing."""
+    ask = _ask(desk, body, Aim.TARGET, body.mw * _MW, body.duration_s)
     return _answered(body, await desk.dispatcher.submit(ask))
 
 
 @router.post("/release", responses={200: {"description": "What HTTP dispatches held there is given back"}})
 async def submit_release(desk: Desk, body: schemas.ReleaseIn) -> schemas.AssetDispatch | schemas.SiteDispatch:
     """Give back what HTTP dispatches hold at one asset or one site; what others hold is not touched."""
-    ask = _ask(desk, body, Mode.RELEASE, None, None)
+    ask = _ask(desk, body, Aim.RELEASE, None, None)
     return _answered(body, await desk.dispatcher.submit(ask))
 
 
@@ -93,35 +94,35 @@ async def report_event(desk: Desk, body: schemas.EventIn) -> schemas.EventTaken:
 def _ask(
     desk: ApiDesk,
     body: schemas.Target,
-    mode: Mode,
+    aim: Aim,
     target_w: float | None,
     duration_s: float | None,
-) -> Ask:
+) -> Request:
     node = desk.site(body.site_id or "").path if body.asset_id is None else desk.asset(body.asset_id).id
-    return Ask(
+    return Request(
         id=str(uuid.uuid4()),
         who=desk.who,
         node=node,
         asset_id=body.asset_id,
-        mode=mode,
+        aim=aim,
         target_w=target_w,
         duration_s=duration_s,
         program=desk.program,
     )
 
 
-def _answered(body: schemas.Target, answer: Submitted | Declined) -> schemas.AssetDispatch | schemas.SiteDispatch:
+def _answered(body: schemas.Target, answer: Submitted | NotTaken) -> schemas.AssetDispatch | schemas.SiteDispatch:
     """What the table of the interface asks for. Raises Problem, with the same members, for a refusal."""
-    if isinstance(answer, Declined):
+    if isinstance(answer, NotTaken):
         members = _refused(body, answer)
-        raise Problem(_STATUS[answer.kind], answer.kind.value.replace(" ", "-"), answer.reason, members)
+        raise Problem(_STATUS[answer.why], answer.why.value.replace(" ", "-"), answer.reason, members)
     kept = answer.kept
     if body.asset_id is not None:
         return views.asset_dispatch(kept.dispatch, body.asset_id, kept.intents[0] if kept.intents else None)
     return views.site_dispatch(kept, body.site_id or "")
 
 
-def _refused(body: schemas.Target, answer: Declined) -> dict[str, Any]:
+def _refused(body: schemas.Target, answer: NotTaken) -> dict[str, Any]:
     dispatch = answer.dispatch
     members = {
         "id": dispatch.id,

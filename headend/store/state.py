@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from dermscore.errors import DermsError, NotSetUp
 from dermscore.intent import TERMINAL, Intent, IntentState
-from headend.records import Dispatch, Draft, Kept, Mode, Placed, joined
+from dermscore.request import Aim, Part
+from headend.records import Dispatch, Kept, Placed, joined
 from headend.store import tables
 
 _LIVING = [state.value for state in IntentState if state not in TERMINAL]
@@ -97,7 +98,7 @@ class StateStore:
 
     # --- dispatches
 
-    def keep(self, dispatch: Dispatch, drafts: Sequence[Draft]) -> tuple[Placed, ...]:
+    def keep(self, dispatch: Dispatch, parts: Sequence[Part]) -> tuple[Placed, ...]:
         """Store a dispatch and its intents in one transaction, which gives each intent its revision.
 
         Raises:
@@ -107,14 +108,14 @@ class StateStore:
             with self._engine.begin() as connection:
                 connection.execute(tables.dispatches.insert().values(_dispatch_row(dispatch)))
                 epoch = connection.execute(select(tables.identity.c.epoch)).scalar_one()
-                placed = {each.asset_id: _placed(connection, epoch, dispatch, each) for each in _in_lock_order(drafts)}
+                placed = {each.asset_id: _placed(connection, epoch, dispatch, each) for each in _in_lock_order(parts)}
                 if placed:
                     connection.execute(tables.intents.insert(), [_intent_row(one) for one in placed.values()])
         except IntegrityError as error:
             if self.find(dispatch.id) is None:
                 raise
             raise IdTaken(f"there is a dispatch {dispatch.id} already") from error
-        return tuple(placed[draft.asset_id] for draft in drafts)
+        return tuple(placed[part.asset_id] for part in parts)
 
     def record(self, dispatches: Iterable[Dispatch], intents: Iterable[Placed]) -> None:
         """Store how far dispatches and intents have come."""
@@ -176,26 +177,26 @@ class StateStore:
         return [Kept(dispatch, tuple(by_dispatch[dispatch.id])) for dispatch in dispatches]
 
 
-def _in_lock_order(drafts: Iterable[Draft]) -> list[Draft]:
+def _in_lock_order(parts: Iterable[Part]) -> list[Part]:
     """By asset id: two headends that lock the same rows in the same order cannot deadlock."""
-    return sorted(drafts, key=lambda draft: draft.asset_id)
+    return sorted(parts, key=lambda part: part.asset_id)
 
 
-def _placed(connection: Connection, epoch: str, dispatch: Dispatch, draft: Draft) -> Placed:
-    revision = connection.execute(_NEXT_REVISION, {"asset_id": draft.asset_id}).scalar_one()
+def _placed(connection: Connection, epoch: str, dispatch: Dispatch, part: Part) -> Placed:
+    revision = connection.execute(_NEXT_REVISION, {"asset_id": part.asset_id}).scalar_one()
     intent = Intent(
-        asset_id=draft.asset_id,
+        asset_id=part.asset_id,
         epoch=epoch,
         revision=revision,
         dispatch_id=dispatch.id,
-        setpoint_w=draft.setpoint_w,
-        reversion_w=draft.reversion_w,
+        setpoint_w=part.setpoint_w,
+        reversion_w=part.reversion_w,
         issued_ms=min(dispatch.submitted_ms, dispatch.updated_ms),  # the former orders, and may run ahead of the clock
         expires_ms=dispatch.expires_ms,
         program=dispatch.program,
         primacy=dispatch.primacy,
     )
-    return Placed(intent, draft.raw_w, draft.clamped, draft.cause, IntentState.SUBMITTED)
+    return Placed(intent, part.raw_w, part.clamped, part.cause, IntentState.SUBMITTED)
 
 
 # --- rows and records ------------------------------------------------------------------------------------------------
@@ -203,12 +204,12 @@ def _placed(connection: Connection, epoch: str, dispatch: Dispatch, draft: Draft
 
 def _dispatch_row(dispatch: Dispatch) -> dict[str, Any]:
     row = {name: getattr(dispatch, name) for name in Dispatch.__slots__}
-    return row | {"mode": dispatch.mode.value, "state": dispatch.state.value, "causes": joined(dispatch.causes)}
+    return row | {"aim": dispatch.aim.value, "state": dispatch.state.value, "causes": joined(dispatch.causes)}
 
 
 def _dispatch(row: RowMapping) -> Dispatch:
     fields = dict(row)
-    fields["mode"], fields["state"] = Mode(row["mode"]), IntentState(row["state"])
+    fields["aim"], fields["state"] = Aim(row["aim"]), IntentState(row["state"])
     fields["causes"] = tuple(row["causes"].split("\n")) if row["causes"] else ()
     return Dispatch(**fields)
 

@@ -27,12 +27,12 @@ from dermscore.model import Fleet, Measurement, Now
 from dermscore.points import Series
 from dermscore.policy import Policy, load_folder
 from dermscore.quality import GOOD
+from dermscore.request import Aim, Request
 from headend import report, setup
 from headend.config import Home
-from headend.decision import Ask
 from headend.dispatch import Dispatcher
 from headend.fleet import Connection, LiveFleet
-from headend.records import Kept, Mode
+from headend.records import Kept
 from headend.service import Headend, prepare
 from headend.store import engine, migrate
 from headend.store.state import StateStore
@@ -224,12 +224,12 @@ class Desk:
         primacy: int | None = None,
     ) -> Any:
         """Ask for MW at a path or an asset; None releases."""
-        mode = Mode.RELEASE if mw is None else Mode.TARGET
+        aim = Aim.RELEASE if mw is None else Aim.TARGET
         target_w = None if mw is None else mw * 1e6
         name = identifier or f"dispatch-{next(_COUNT)}"
         principal = self.dispatcher.policy.principal(who)
-        duration_s = None if mode is Mode.RELEASE else duration_s
-        request = Ask(name, principal, node, node if asset else None, mode, target_w, duration_s, program, primacy)
+        duration_s = None if aim is Aim.RELEASE else duration_s
+        request = Request(name, principal, node, node if asset else None, aim, target_w, duration_s, program, primacy)
         return await self.dispatcher.submit(request)
 
 

@@ -15,9 +15,8 @@ from dermscore.intent import Intent
 from dermscore.intent import IntentState as S
 from dermscore.model import Measurement
 from dermscore.quality import GOOD
+from dermscore.request import Aim, Request
 from headend import setup
-from headend.decision import Ask
-from headend.records import Mode
 from wire import dial
 from wire import pki as authority
 from wire.convert import AssetEvent, Claim, Report, Severity, event, outcome, register, telemetry_columns
@@ -38,7 +37,7 @@ def tell(peer, assets, *measurements, seq=1):
 def ask(up, asset_id, w, identifier="d", duration_s=60.0):
     who = up.headend.dispatcher.policy.principal("http:loopback")
     return up.headend.dispatcher.submit(
-        Ask(identifier, who, asset_id, asset_id, Mode.TARGET, w, duration_s, "operator")
+        Request(identifier, who, asset_id, asset_id, Aim.TARGET, w, duration_s, "operator")
     )
 
 

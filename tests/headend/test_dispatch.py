@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from dermscore.guard import Guard, Taken
 from dermscore.intent import IntentState as S
+from dermscore.request import Aim, Kind
 from headend import progress
-from headend.decision import Declined, Kind
 from headend.dispatch import Submitted
-from headend.records import Mode
+from headend.filing import NotTaken, Obstacle
 from headend.store.state import StateStore
 
 GATEWAY = "urn:derms:gateway:gateway"
@@ -58,8 +59,8 @@ async def test_one_asset_is_refused_out_of_its_limits_and_never_clamped(desk, id
     desk.clocks.pass_s(1)
     desk.hear(ids.b1, soc=soc)
     answer = await desk.ask(ids.b1, mw, asset=True)
-    assert isinstance(answer, Declined)
-    assert answer.kind is kind
+    assert isinstance(answer, NotTaken)
+    assert answer.why is kind
     assert says in answer.reason
     assert desk.sent == {}
     assert desk.store.newest(1)[0].dispatch.reason == answer.reason, "a refusal is kept too"
@@ -74,17 +75,17 @@ async def test_zero_is_always_accepted_and_waits_for_an_agent_that_is_away(desk,
 
 async def test_an_asset_that_is_away_is_refused_anything_else(desk, ids):
     answer = await desk.ask(ids.b1, 5, asset=True)
-    assert answer.kind is Kind.UNREACHABLE
+    assert answer.why is Kind.UNREACHABLE
     assert "not connected" in answer.reason
     answer = await desk.ask(ids.path, 5)
-    assert answer.kind is Kind.UNREACHABLE
+    assert answer.why is Kind.UNREACHABLE
     assert "nothing there can be asked now" in answer.reason
 
 
 @pytest.mark.parametrize(("node", "asset"), [("nowhere", False), ("nobody", True)])
 async def test_what_is_not_there_is_refused(desk, node, asset):
     answer = await desk.ask(node, 5, asset=asset)
-    assert answer.kind is Kind.UNKNOWN
+    assert answer.why is Kind.UNKNOWN
     assert node in answer.reason
 
 
@@ -94,14 +95,25 @@ async def test_without_a_duration_the_programs_maximum_stands_and_more_is_refuse
     answer = await desk.ask(ids.b1, 5, asset=True, duration_s=None)
     assert answer.kept.dispatch.expires_ms - desk.clocks.now.utc_ms == longest * 1000
     answer = await desk.ask(ids.b1, 5, asset=True, duration_s=longest + 1)
-    assert answer.kind is Kind.LIMITS
+    assert answer.why is Kind.LIMITS
     assert "too long" in answer.reason
 
 
 async def test_a_stranger_is_denied(desk, ids):
     desk.connect(ids.b1)
     answer = await desk.ask(ids.b1, 5, asset=True, who="urn:derms:gateway:other")
-    assert answer.kind is Kind.DENIED
+    assert answer.why is Kind.DENIED
+
+
+async def test_a_programme_dispatches_only_where_it_runs(desk, ids, policy):
+    operator = replace(policy.programs["operator"], paths=(ids.path,))
+    desk.dispatcher.policy = replace(policy, programs={**policy.programs, "operator": operator})
+    desk.connect(ids.b1)
+    answer = await desk.ask("", 5)
+    assert answer.why is Kind.DENIED
+    assert answer.reason == f"program operator runs at {ids.path} only, not at the whole fleet"
+    assert isinstance(await desk.ask(ids.b1, 5, asset=True), Submitted)
+    assert isinstance(await desk.ask("", None), Submitted), "what it holds it may give back anywhere"
 
 
 # --- who outranks whom
@@ -114,7 +126,7 @@ async def test_under_scadas_hold_an_operator_is_refused_with_who_and_until_when(
     held = await desk.ask(path, 9, program="scada", who=GATEWAY, duration_s=600)
     assert isinstance(held, Submitted)
     answer = await desk.ask(ids.b1 if asset else ids.path, 5, asset=asset)
-    assert answer.kind is Kind.OUTRANKED
+    assert answer.why is Kind.OUTRANKED
     assert held.kept.dispatch.id in answer.reason
     assert "program scada" in answer.reason
     assert "until 2030-" in answer.reason
@@ -208,7 +220,7 @@ async def test_a_release_gives_back_what_its_own_program_holds(desk, ids):
     await desk.ask(ids.path, 18, program="scada", who=GATEWAY, duration_s=600)
     answer = await desk.ask(ids.path, None, program="scada", who=GATEWAY)
     assert shares(answer) == {ids.b1: None, ids.b2: None}
-    assert answer.kept.dispatch.mode is Mode.RELEASE
+    assert answer.kept.dispatch.aim is Aim.RELEASE
     released = desk.sent[ids.b1][-1]
     assert (released.setpoint_w, released.reversion_w) == (None, 0.0)
     assert released.expires_ms >= desk.clocks.now.utc_ms + 600_000, "it outlives what it takes back"
@@ -275,7 +287,7 @@ async def test_an_asset_whose_measurement_is_stale_cannot_be_reached(desk, ids, 
     desk.connect(ids.b1)
     clocks.pass_s(3600)
     answer = await desk.ask(ids.b1, 10, asset=True)
-    assert (answer.kind, answer.reason) == (Kind.UNREACHABLE, "the measurement of Jersey battery 1 is invalid")
+    assert (answer.why, answer.reason) == (Kind.UNREACHABLE, "the measurement of Jersey battery 1 is invalid")
 
 
 async def test_a_dispatch_is_as_far_as_its_slowest_part(desk, ids):
@@ -380,7 +392,7 @@ async def test_a_refused_request_that_comes_twice_stays_refused(desk, ids):
     refused = await desk.ask(ids.path, 5, identifier="same")
     desk.connect(ids.b1)
     again = await desk.ask(ids.path, 5, identifier="same")
-    assert isinstance(again, Declined)
+    assert isinstance(again, NotTaken)
     assert again.reason == refused.reason
 
 
@@ -388,7 +400,7 @@ async def test_anothers_id_is_not_ones_own(desk, ids):
     desk.connect(ids.b1)
     await desk.ask(ids.b1, 5, asset=True, identifier="same")
     answer = await desk.ask(ids.b1, 9, asset=True, identifier="same", program="scada", who=GATEWAY)
-    assert answer.kind is Kind.ID_TAKEN
+    assert answer.why is Obstacle.ID_TAKEN
     assert len(desk.sent[ids.b1]) == 1
 
 
@@ -410,7 +422,7 @@ async def test_what_cannot_be_stored_is_not_sent(desk, ids, monkeypatch, wait_un
     with monkeypatch.context() as patch:
         patch.setattr(StateStore, "keep", full)
         answer = await desk.ask(ids.b1, 5, asset=True)
-    assert answer.kind is Kind.STORE
+    assert answer.why is Obstacle.STORE
     assert desk.sent == {}
     assert "full" in desk.dispatcher.store_fault
     assert isinstance(await desk.ask(ids.b1, 5, asset=True), Submitted)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from dermscore.intent import TERMINAL, Intent
 from dermscore.intent import IntentState as S
+from dermscore.request import Aim
 from headend import progress
-from headend.records import Dispatch, Kept, Mode, Placed
+from headend.records import Dispatch, Kept, Placed
 from wire.convert import Report
 
 
@@ -20,19 +21,36 @@ def placed(name: str, setpoint_w: float | None, state: S = S.SUBMITTED, **change
     return replace(Placed(intent, setpoint_w, False, "", state), **changes)
 
 
-def kept(*members: Placed, mode: Mode = Mode.TARGET, shortfall_w: float = 0.0) -> Kept:
+def kept(*members: Placed, aim: Aim = Aim.TARGET, shortfall_w: float = 0.0) -> Kept:
     given_w = sum(one.intent.setpoint_w or 0.0 for one in members)
-    target = (given_w + shortfall_w, given_w, shortfall_w) if mode is Mode.TARGET else (None, None, None)
+    target = (given_w + shortfall_w, given_w, shortfall_w) if aim is Aim.TARGET else (None, None, None)
     dispatch = Dispatch(
-        "d", "p", "n", None, mode, target[0], 1.0, "operator", 5, 0, 1000, S.SUBMITTED, "", target[1], target[2], (), 0
+        "d",
+        "p",
+        "n",
+        None,
+        aim,
+        target[0],
+        1.0,
+        "operator",
+        5,
+        "",
+        0,
+        1000,
+        S.SUBMITTED,
+        "",
+        target[1],
+        target[2],
+        (),
+        0,
     )
     return Kept(dispatch, members)
 
 
-def after(*states: S, mode: Mode = Mode.TARGET) -> Dispatch:
-    setpoint = 10.0 if mode is Mode.TARGET else None
+def after(*states: S, aim: Aim = Aim.TARGET) -> Dispatch:
+    setpoint = 10.0 if aim is Aim.TARGET else None
     members = [placed(f"a{n}", setpoint, state) for n, state in enumerate(states)]
-    return progress.summarise(kept(*members, mode=mode), str.upper, 7)
+    return progress.summarise(kept(*members, aim=aim), str.upper, 7)
 
 
 @pytest.mark.parametrize(
@@ -57,8 +75,8 @@ def test_a_dispatch_is_as_far_as_what_stands_of_it(states, result):
 
 
 def test_a_release_is_complete_when_all_follow():
-    assert after(S.FOLLOWING, S.ACTIVE, mode=Mode.RELEASE).state is S.ACTIVE
-    assert after(S.FOLLOWING, S.FOLLOWING, mode=Mode.RELEASE).state is S.COMPLETE
+    assert after(S.FOLLOWING, S.ACTIVE, aim=Aim.RELEASE).state is S.ACTIVE
+    assert after(S.FOLLOWING, S.FOLLOWING, aim=Aim.RELEASE).state is S.COMPLETE
 
 
 def test_what_is_lost_joins_the_shortfall_with_its_cause_once():
@@ -124,7 +142,7 @@ def test_only_what_was_never_answered_in_time_is_silent():
 
 def test_a_release_is_not_complete_while_an_agent_does_not_answer():
     silent = progress.unanswered(placed("b", None, S.SENT), progress.SILENT_MS)
-    dispatch = progress.summarise(kept(placed("a", None, S.FOLLOWING), silent, mode=Mode.RELEASE), str.upper, 7)
+    dispatch = progress.summarise(kept(placed("a", None, S.FOLLOWING), silent, aim=Aim.RELEASE), str.upper, 7)
     assert (dispatch.state, dispatch.causes) == (S.FOLLOWING, ("B: its agent does not answer",))
 
 

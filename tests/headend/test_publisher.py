@@ -11,9 +11,10 @@ from dermscore.intent import IntentState as S
 from dermscore.model import Measurement
 from dermscore.points import PointKind, Quantity, Series
 from dermscore.quality import GOOD, Cause, Quality, Validity
+from dermscore.request import Aim
 from headend import publisher
 from headend.fleet import Power
-from headend.records import Dispatch, Kept, Mode, Placed
+from headend.records import Dispatch, Kept, Placed
 
 TEST = Quality(causes=Cause.TEST)
 STALE = Quality(Validity.INVALID, causes=Cause.COMM_LOST)
@@ -69,7 +70,9 @@ def test_a_path_without_assets_has_no_value_and_no_members(fleet, clocks):
 
 def kept(state, *members):
     """A dispatch in `state`, of members that are as far and reported 5 W each."""
-    dispatch = Dispatch("d", "p", "n", None, Mode.TARGET, 10.0, 1.0, "scada", 1, 0, 1000, state, "", 10.0, 0.0, (), 500)
+    dispatch = Dispatch(
+        "d", "p", "n", None, Aim.TARGET, 10.0, 1.0, "scada", 1, "", 0, 1000, state, "", 10.0, 0.0, (), 500
+    )
     intents = [Intent(name, "e", 1, "d", 5.0, 0.0, 0, 1000, "scada", 1) for name in members]
     return Kept(dispatch, tuple(Placed(one, 5.0, False, "", state, power_w=5.0) for one in intents))
 

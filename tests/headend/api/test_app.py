@@ -8,9 +8,9 @@ import pytest
 
 from dermscore.intent import IntentState as S
 from dermscore.quality import Cause, Quality
+from dermscore.times import written
 from headend.records import EventRow, SessionRow, TelemetryRow
 from headend.store.writer import Health
-from headend.times import written
 
 GATEWAY = "urn:derms:gateway:gateway"
 

@@ -9,7 +9,8 @@ import pytest
 
 from dermscore.errors import NotSetUp
 from dermscore.intent import IntentState
-from headend.records import Dispatch, Draft, Mode
+from dermscore.request import Aim, Part
+from headend.records import Dispatch
 from headend.store.state import IdTaken, StateStore
 
 
@@ -19,11 +20,12 @@ def dispatch(identifier: str = "d1", **changes) -> Dispatch:
         "principal": "http:loopback",
         "node": "feeder/F12/site/S1",
         "asset_id": None,
-        "mode": Mode.TARGET,
+        "aim": Aim.TARGET,
         "target_w": 5e6,
         "duration_s": 60.0,
         "program": "operator",
         "primacy": 5,
+        "policy": "0a" * 32,
         "submitted_ms": 1000,
         "expires_ms": 61_000,
         "state": IntentState.SUBMITTED,
@@ -36,8 +38,8 @@ def dispatch(identifier: str = "d1", **changes) -> Dispatch:
     return Dispatch(**(values | changes))
 
 
-def draft(asset_id: str, setpoint_w: float | None = 2e6) -> Draft:
-    return Draft(asset_id, setpoint_w, 0.0, 2.5e6, True, "its rating of 2 MW")
+def draft(asset_id: str, setpoint_w: float | None = 2e6) -> Part:
+    return Part(asset_id, setpoint_w, 0.0, 2.5e6, True, "its rating of 2 MW")
 
 
 @pytest.fixture

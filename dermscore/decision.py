@@ -1,0 +1,323 @@
+"""Decide a request for power: who may ask, which program wins, what the assets can do, who does how much. Pure.
+
+`decide(request, facts, policy, now)` is the one function behind preview, dispatch and audit. `facts` is everything
+that the decision is taken on, so the same arguments always give the same decision, and `dermscore.replay` can take a
+past one again under another policy. A request is granted, whole or in part with the shortfall and its causes in sight,
+or declined with the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import fsum, isfinite
+from typing import Final
+
+from dermscore.dispatch import (
+    Allocation,
+    BoundSource,
+    Broken,
+    Control,
+    Controls,
+    Event,
+    Limit,
+    Mode,
+    Refused,
+    Share,
+    allocate,
+    arbitrate,
+    check_asset,
+    envelope,
+)
+from dermscore.dispatch.check import unheard
+from dermscore.dispatch.words import power
+from dermscore.model import Asset, Node, Now, ancestry
+from dermscore.policy import Action, Denied, Policy, Program
+from dermscore.policy.limits import ended
+from dermscore.request import Aim, Decision, Declined, Facts, Granted, Kind, Part, Request
+from dermscore.times import written
+
+RELEASE_LEAST_MS: Final = 60_000
+"""How long a release is delivered at least, to an agent that is away at the moment."""
+
+
+_ACTIONS: Final = {Aim.TARGET: Action.DISPATCH, Aim.RELEASE: Action.RELEASE}
+
+
+def decide(request: Request, facts: Facts, policy: Policy, now: Now) -> Decision:
+    """Decide `request` on what is known at `now`, under `policy`."""
+    outcome = _Deciding(request, facts, policy, now).outcome()
+    return outcome if isinstance(outcome, Granted) else Declined(outcome.kind, outcome.reason, policy.digest)
+
+
+def primacy_of(request: Request, policy: Policy) -> int:
+    """The primacy at which a request stands: its program's, or the larger number that it asks for; 0 of no program."""
+    program = policy.programs.get(request.program)
+    base = program.primacy if program else 0
+    return base if request.primacy is None else max(base, request.primacy)
+
+
+@dataclass(frozen=True, slots=True)
+class _No:
+    kind: Kind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Deciding:
+    """One request being decided. Immutable."""
+
+    request: Request
+    facts: Facts
+    policy: Policy
+    now: Now
+
+    def outcome(self) -> Granted | _No:
+        request, program, tree = self.request, self._program, self._tree()
+        if request.late_after_ms is not None and self.now.mono_ms > request.late_after_ms:
+            return _No(Kind.LATE, "it came too late to be carried out")
+        if program is None or tree is None:
+            return _No(Kind.UNKNOWN, self._unknown())
+        no = self._permission(tree, program) or self._duration(program)
+        if no is not None:
+            return no
+        if request.aim is Aim.RELEASE:
+            return self._release(tree)
+        return self._one(tree.assets[0]) if request.asset_id else self._many(tree)
+
+    # --- may it be? ---
+
+    @property
+    def _program(self) -> Program | None:
+        return self.policy.programs.get(self.request.program)
+
+    def _tree(self) -> Node | None:
+        """The node asked for; of one asset, a node of its own with the asset's id in the place of a path."""
+        request, fleet = self.request, self.facts.snapshot.fleet
+        if request.asset_id is None:
+            return fleet.node(request.node)
+        asset = fleet.assets.get(request.asset_id)
+        return None if asset is None else Node(asset.id, (asset,))
+
+    def _unknown(self) -> str:
+        request = self.request
+        if self._program is None:
+            return f"there is no program {request.program!r} in the policy"
+        return (
+            f"there is no asset {request.asset_id!r}"
+            if request.asset_id
+            else f"there is nothing at path {request.node!r}"
+        )
+
+    def _permission(self, tree: Node, program: Program) -> _No | None:
+        request = self.request
+        path = self._path_of(tree.assets[0]) if request.asset_id else request.node
+        verdict = self.policy.authorize(request.who, _ACTIONS[request.aim], path, request.target_w, now=self.now)
+        if isinstance(verdict, Denied):
+            return _No(Kind.DENIED, verdict.reason)
+        outside = (
+            program.refusal(path) if request.aim is Aim.TARGET else None
+        )  # what it holds, it may give back anywhere
+        return None if outside is None else _No(Kind.DENIED, outside)
+
+    def _duration(self, program: Program) -> _No | None:
+        request = self.request
+        if request.target_w is not None and not isfinite(request.target_w):
+            return _No(Kind.LIMITS, "the power asked for is not a number")
+        if request.duration_s is None:
+            return None
+        if not (isfinite(request.duration_s) and request.duration_s > 0):
+            return _No(Kind.LIMITS, "the duration is not a number of seconds above 0")
+        if request.duration_s > program.max_duration_s:
+            most = f"program {program.name} allows {program.max_duration_s} s at most"
+            return _No(Kind.LIMITS, f"a duration of {request.duration_s:g} s is too long: {most}")
+        return None
+
+    def _outranked(self, ruling: Control | None) -> _No | None:
+        if ruling is None or ruling.source == self.request.id:
+            return None
+        where = f" at {ruling.node or 'the whole fleet'}" if ruling.node != self.request.node else ""
+        until = "" if ruling.until_ms is None else f" until {written(ruling.until_ms)}"
+        return _No(Kind.OUTRANKED, f"held{where} by {ruling}{until}")
+
+    # --- a target ---
+
+    def _one(self, asset: Asset) -> Granted | _No:
+        """One asset by name: refused out of its limits, never clamped."""
+        controls = self._arbitrated()
+        no = self._outranked(self._ruling(asset, controls))
+        if no is not None:
+            return no
+        wanted_w, snapshot = self._target_w, self.facts.snapshot
+        measurement, connected = snapshot.measurements.get(asset.id), asset.id in snapshot.connected
+        verdict = check_asset(asset, measurement, connected, wanted_w)
+        if isinstance(verdict, Refused):
+            reachable = connected and unheard(asset, measurement) is None
+            return _No(Kind.LIMITS if reachable else Kind.UNREACHABLE, verdict.reason)
+        barred = None if wanted_w == 0 else self._barred(asset, controls)
+        if barred is not None:
+            return _No(Kind.LIMITS, barred)
+        part = Part(asset.id, wanted_w, asset.reversion_w, wanted_w, False, "asked for by name")
+        return self._granted((part,), self._end_ms, placed_w=wanted_w, shortfall_w=0.0)
+
+    def _barred(self, asset: Asset, controls: Controls) -> str | None:
+        """The limit or event, at the asset or anywhere above it, that stands against the power asked for; 0 W never is.
+
+        A setpoint of a generator caps it, so what its sun or wind gives at the moment is no limit to what may be asked.
+        """
+        snapshot, wanted_w = self.facts.snapshot, self._target_w
+        measurement = snapshot.measurements[asset.id]
+        unbounded = replace(measurement, available_up_w=max(asset.max_w - measurement.power_w, 0.0))
+        known = replace(snapshot, measurements={**snapshot.measurements, asset.id: unbounded})
+        each = envelope(Node(asset.id, (asset,)), known, controls, self._limits, self.now)
+        own, above = each.bounds_of(asset.id), each.node
+        most = min(own.max, above.max, key=lambda bound: bound.w)
+        least = max(own.min, above.min, key=lambda bound: bound.w)
+        if wanted_w > max(most.w, 0.0):
+            return f"{power(wanted_w)} is more than {asset.name} may give, {power(most.w)}: {most.detail}"
+        if wanted_w < min(least.w, 0.0):
+            return f"{power(-wanted_w)} is more than {asset.name} may take, {power(-least.w)}: {least.detail}"
+        return None
+
+    def _many(self, tree: Node) -> Granted | _No:
+        """All below a node: split, clamped, the rest shared, and what cannot be placed said."""
+        controls = self._arbitrated()
+        no = self._outranked(controls.governing(("", *ancestry(tree.path)) if tree.path else ("",)))
+        if no is not None:
+            return no
+        bounds = envelope(tree, self.facts.snapshot, controls, self._limits, self.now)
+        allocation = allocate(self.facts.snapshot, tree, bounds, self._target_w)
+        if isinstance(allocation, Refused):
+            return _No(Kind.LIMITS, allocation.reason)
+        parts = tuple(_part(share, self._asset(share.asset_id)) for share in allocation.shares if not share.held)
+        if not parts:
+            return _No(Kind.UNREACHABLE, _nobody(allocation))
+        return self._granted(
+            parts + self._left_behind(allocation, controls),
+            self._end_ms,
+            placed_w=fsum(part.setpoint_w or 0.0 for part in parts),
+            shortfall_w=allocation.shortfall_w,
+            causes=(*(cause.detail for cause in allocation.causes), *map(_exceeded, allocation.broken)),
+        )
+
+    def _left_behind(self, allocation: Allocation, controls: Controls) -> tuple[Part, ...]:
+        """Releases for assets that cannot be asked now, but still carry out what this request supersedes.
+
+        An agent that is away holds its part of an older dispatch; without this it would go on with that when it is
+        back. What another program holds there is not superseded, and stays.
+        """
+        return tuple(
+            _released(self._asset(excluded.asset_id), f"left out: {excluded.detail}")
+            for excluded in allocation.excluded
+            if excluded.source is not BoundSource.NO_SHARE
+            and excluded.asset_id in self.facts.holding
+            and self._is_ours(self._ruling(self._asset(excluded.asset_id), controls))
+        )
+
+    def _is_ours(self, ruling: Control | None) -> bool:
+        return ruling is not None and ruling.source == self.request.id
+
+    # --- a release ---
+
+    def _release(self, tree: Node) -> Granted:
+        """Give back what the request's program holds at or below the node; what others hold is not touched."""
+        program, holding = self.request.program, self.facts.holding
+        controls = arbitrate(self.policy.programs, self.facts.standing, self.now)
+        held = [asset for asset in tree.assets if self._holds(asset) or self._strays(asset, controls)]
+        if not held:
+            return self._granted((), self.now.utc_ms, reason=f"program {program} holds nothing there")
+        ends_ms = [holding[asset.id].expires_ms for asset in held if asset.id in holding]
+        parts = tuple(_released(asset, f"released by {program}") for asset in held)
+        return self._granted(parts, max([*ends_ms, self.now.utc_ms + RELEASE_LEAST_MS]))
+
+    def _holds(self, asset: Asset) -> bool:
+        """Whether the program holds the asset. Its releases count until they are through: a second repeats them."""
+        intent = self.facts.holding.get(asset.id)
+        return intent is not None and intent.program == self.request.program
+
+    def _strays(self, asset: Asset, controls: Controls) -> bool:
+        """Whether a connected asset has a setpoint that no intent gave it, and no other program rules it.
+
+        Such as one whose agent would not take the last intent and went on with the one before.
+        """
+        if asset.id in self.facts.holding or asset.id not in self.facts.snapshot.connected:
+            return False
+        measurement = self.facts.snapshot.measurements.get(asset.id)
+        setpoint_w = None if measurement is None else measurement.setpoint_w
+        if setpoint_w is None or setpoint_w == asset.reversion_w:
+            return False
+        ruling = self._ruling(asset, controls)
+        return ruling is None or ruling.is_default or ruling.program == self.request.program
+
+    # --- what several share ---
+
+    def _arbitrated(self) -> Controls:
+        """What stands with the request among it, as the newest."""
+        return arbitrate(self.policy.programs, [*self.facts.standing, self._event()], self.now)
+
+    def _event(self) -> Event:
+        return Event(
+            id=self.request.id,
+            node=self.request.node,
+            program=self.request.program,
+            issued_ms=self.facts.order_ms,
+            starts_ms=self.now.utc_ms,
+            ends_ms=self._end_ms,
+            controls={Mode.TARGET_W: self.request.target_w},
+            primacy=primacy_of(self.request, self.policy),
+            known_ms=self.now.utc_ms,
+        )
+
+    def _ruling(self, asset: Asset, controls: Controls) -> Control | None:
+        """What the asset obeys, of its own and of all that stands above it."""
+        return controls.governing((asset.id, "", *ancestry(self._path_of(asset))))
+
+    @property
+    def _limits(self) -> tuple[Limit, ...]:
+        return self.policy.limits_at(self.now, ended(self.facts.standing, self.now))
+
+    @property
+    def _target_w(self) -> float:
+        assert self.request.target_w is not None
+        return self.request.target_w
+
+    @property
+    def _end_ms(self) -> int:
+        program, duration_s = self._program, self.request.duration_s
+        assert program is not None
+        return self.now.utc_ms + round((program.max_duration_s if duration_s is None else duration_s) * 1000)
+
+    def _asset(self, asset_id: str) -> Asset:
+        return self.facts.snapshot.fleet.assets[asset_id]
+
+    def _path_of(self, asset: Asset) -> str:
+        return self.facts.snapshot.fleet.path_of(asset)
+
+    def _granted(
+        self,
+        parts: tuple[Part, ...],
+        ends_ms: int,
+        *,
+        placed_w: float | None = None,
+        shortfall_w: float | None = None,
+        causes: tuple[str, ...] = (),
+        reason: str = "",
+    ) -> Granted:
+        return Granted(parts, ends_ms, self.policy.digest, placed_w, shortfall_w, causes, reason)
+
+
+def _part(share: Share, asset: Asset) -> Part:
+    return Part(asset.id, share.setpoint_w, asset.reversion_w, share.raw_w, share.clamped, share.cause)
+
+
+def _released(asset: Asset, cause: str) -> Part:
+    return Part(asset.id, None, asset.reversion_w, None, False, cause)
+
+
+def _exceeded(broken: Broken) -> str:
+    return f"{broken.detail} is exceeded by {power(abs(broken.w))}, whatever is asked of those who take part"
+
+
+def _nobody(allocation: Allocation) -> str:
+    details = [excluded.detail for excluded in allocation.excluded if excluded.source is not BoundSource.NO_SHARE]
+    held = [cause.detail for cause in allocation.causes if cause.source is BoundSource.HELD]
+    return "nothing there can be asked now: " + ("; ".join(held + details) or "no asset there has a share")
