@@ -130,8 +130,8 @@ def show_explanation(
 ) -> None:
     """Answer one question, and say why.
 
-    Whether WHO may do ACTION at PATH ("/" is the whole fleet) with W watts, and what every rule says to it. Exit 1 where
-    it is denied.
+    Whether WHO may do ACTION at PATH ("/" is the whole fleet) with W watts, and what every rule says to it. Exit 1
+    where it is denied.
 
     A negative W comes after "--": derms policy explain FOLDER WHO dispatch PATH -- -5e6
     """
@@ -163,15 +163,12 @@ def _show_explanation(result: Explanation, at_ms: int, as_json: bool) -> None:
 
 
 def _moment(text: str | None) -> int:
-    if text is None:
-        return round(datetime.now(UTC).timestamp() * 1000)
+    from dermscore.times import parse
+
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise click.BadParameter("write it with a time zone, such as 2026-12-01T06:00:00Z", param_hint="--at")
-    return round(at.timestamp() * 1000)
+        return round(datetime.now(UTC).timestamp() * 1000) if text is None else parse(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} {error}", param_hint="--at") from None
 
 
 def _loaded(folder: Path, as_json: bool) -> Policy:

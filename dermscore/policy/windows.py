@@ -6,12 +6,13 @@ Pure: the moment is an argument. The zones are those of the IANA time zone datab
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from dermscore.model import Now
+from dermscore.times import written
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MIN: Final = 1440
@@ -74,9 +75,8 @@ def period(first_ms: int | None, last_ms: int | None) -> list[str]:
 
 
 def moment(ms: int) -> str:
-    """A moment as it is written in the files: RFC 3339, in UTC."""
-    at = datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{at}.{ms % 1000:03}Z" if ms % 1000 else f"{at}Z"
+    """A moment as a person writes it in the files: RFC 3339, in UTC, with no more digits than it needs."""
+    return written(ms).replace(".000Z", "Z")
 
 
 def stretch(from_ms: int | None, until_ms: int | None) -> str:

@@ -129,11 +129,13 @@ def test_an_explanation_has_the_verdict_and_every_rule(folder: Path) -> None:
     assert "6,000,000 W is more than" in negative.stdout
 
 
-@pytest.mark.parametrize("at", ["tomorrow", "2026-12-01T06:00:00"])
-def test_a_time_must_be_one(folder: Path, at: str) -> None:
+@pytest.mark.parametrize(
+    ("at", "words"), [("tomorrow", "is not an RFC 3339 time"), ("2026-12-01T06:00:00", "has no offset from UTC")]
+)
+def test_a_time_must_be_one(folder: Path, at: str, words: str) -> None:
     result = run("explain", folder, GATEWAY, "view", "/", "--at", at)
     assert result.exit_code == 2
-    assert "write it with a time zone, such as 2026-12-01T06:00:00Z" in result.stderr
+    assert words in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize("command", [("matrix",), ("explain", GATEWAY, "view", "/")])
