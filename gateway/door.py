@@ -37,11 +37,12 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """What waits for its record. An outcome is never dropped for a newer one."""
+    """What waits for its record since `since_mono_ms`. An outcome is dropped for a newer one of its command alone."""
 
     entry: Entry
     candidates: tuple[Candidate, ...]
     outcome: BoundaryOutcome | None
+    since_mono_ms: int
 
 
 class Door:
@@ -62,6 +63,7 @@ class Door:
         self._now = now
         self._state = crossing.begin(contract, now())
         self._waiting: deque[_Waiting] = deque()
+        self._carried: tuple[_Waiting, ...] = ()  # what the disk is busy with
         self._untold: list[BoundaryOutcome] = []  # recorded, and held back by isolation
         self._arrived = asyncio.Event()
         self._proved = False  # whether the stream that is open has brought a publication that was admitted
@@ -79,8 +81,12 @@ class Door:
 
     @property
     def heard_mono_ms(self) -> int:
-        """Up to when the headend's word reaches, by our monotonic clock."""
-        return self._state.heard_mono_ms
+        """Up to when the headend's word of commands reaches, by our monotonic clock: what it says now is not known as
+        long as an outcome waits for its record.
+        """
+        waiting = (*self._carried, *self._waiting)
+        waits = [each.since_mono_ms for each in waiting if each.outcome is not None]
+        return min([self._state.heard_mono_ms, *waits])
 
     @property
     def isolated(self) -> bool:
@@ -134,11 +140,14 @@ class Door:
             self._arrived.clear()
             if not self._waiting:
                 await self._arrived.wait()
-            batch, self._waiting = tuple(self._waiting), deque()
+            self._carried = batch = tuple(self._waiting)
+            self._waiting = deque()
             outcomes = [each for each in batch if each.outcome is not None]
             if await self._recorder.commit([each.entry for each in batch], [each.entry for each in outcomes]):
                 await self._release(batch)
+                self._carried = ()
             else:
+                self._carried = ()
                 self._waiting.extendleft(reversed(outcomes))
                 await asyncio.sleep(RETRY_S)  # newer readings are on their way; an outcome comes only once
 
@@ -173,7 +182,8 @@ class Door:
         if admission.record is None:
             return
         self._make_room()
-        self._waiting.append(_Waiting(admission.record, admission.candidates, admission.outcome))
+        now_ms = self._now().mono_ms
+        self._waiting.append(_Waiting(admission.record, admission.candidates, admission.outcome, now_ms))
         self._arrived.set()
 
     def _prove(self, proved: bool) -> None:
@@ -186,13 +196,27 @@ class Door:
         log.warning("publication refused", rule=refusal.rule, reason=refusal.reason, headend=peer)
 
     def _make_room(self) -> None:
-        """Drop the oldest readings for newer ones. They are counted, and were never shown."""
+        """Drop the oldest readings for newer ones, then outcomes for newer ones of their command: a disk that is full
+        for a day must not fill our memory. They are counted, and were never shown.
+        """
         while len(self._waiting) >= MOST_WAITING:
-            oldest = next((each for each in self._waiting if each.outcome is None), None)
-            if oldest is None:
+            at = self._droppable()
+            if at is None:
                 return
-            self._waiting.remove(oldest)
-            self._recorder.missed(oldest.entry.kind)
+            self._recorder.missed(self._waiting[at].entry.kind)
+            del self._waiting[at]
+
+    def _droppable(self) -> int | None:
+        """The oldest readings that wait, else the oldest outcome that a later one of its command has overtaken."""
+        last: dict[str, int] = {}
+        overtaken: list[int] = []
+        for at, each in enumerate(self._waiting):
+            if each.outcome is None:
+                return at
+            if each.outcome.id in last:
+                overtaken.append(last[each.outcome.id])
+            last[each.outcome.id] = at
+        return min(overtaken, default=None)
 
     async def _release(self, batch: tuple[_Waiting, ...]) -> None:
         for each in batch:

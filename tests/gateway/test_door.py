@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -254,6 +254,49 @@ async def test_isolation_and_back() -> None:
         assert [entry.rule for entry in bench.trail.of("worsened")] == ["isolated"]
         bench.door.rejoin()
         assert not bench.door.isolated
+
+
+async def test_what_is_said_of_commands_is_not_known_while_an_outcome_waits_for_its_record() -> None:
+    """Else a target that is over would look in effect for as long as the disk is full."""
+    bench = Bench()
+    async with bench.carrying():
+        bench.publish(7000.0)
+        await settled()
+        bench.trail.mood = "slow"
+        bench.wait(1)
+        assert bench.door.take(bench.headend.outcome(_outcome()), "headend") is None
+        since_ms = bench.clock.now.mono_ms
+        for _ in range(20):
+            bench.wait(1)
+            await settled()
+            bench.publish(7000.0)
+            assert bench.door.heard_mono_ms == since_ms
+        bench.trail.catch_up()
+        await settled()
+        assert bench.told == [_outcome()]
+        assert bench.door.heard_mono_ms == bench.clock.now.mono_ms
+
+
+async def test_outcomes_do_not_pile_up_behind_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the newest says of each command is kept; what it overtook is counted as missed."""
+    monkeypatch.setattr("gateway.door.RETRY_S", 0.01)
+    bench = Bench(trail=LyingTrail(mood="full"))
+    many = 10 * MOST_WAITING
+    said = [replace(_outcome(), id=f"cmd-{number % 2}", delivered_w=float(number)) for number in range(many)]
+    bench.door.command_of = {"cmd-0": "target", "cmd-1": "target"}.get
+    async with bench.carrying():
+        for each in said:
+            assert bench.door.take(bench.headend.outcome(each), "headend") is None
+            await settled()
+        assert len(bench.door._waiting) <= 2 * MOST_WAITING
+        bench.trail.mood = "well"
+        await eventually(lambda: bench.told[-2:] == said[-2:])
+        bench.wait(0.1)
+        await settled()
+    (gap,) = bench.trail.of("gap")
+    assert gap.body is not None
+    counts = dict(zip(gap.body.columns["kind"], gap.body.columns["count"], strict=True))
+    assert counts["command.outcome"] == many - len(bench.told)
 
 
 async def test_an_outcome_that_waits_for_its_record_is_held_back_while_the_boundary_is_closed() -> None:
