@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
@@ -12,6 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from audit.errors import BadKey
 from audit.note import VerifierKey, parse_vkey, verifier_key
 from audit.reading import open_regular
+
+Key = TypeVar("Key")
 
 PRIVATE = "audit.key"
 PUBLIC = "audit.pub"
@@ -35,14 +39,18 @@ def generate() -> Ed25519PrivateKey:
 def write(folder: Path, key: Ed25519PrivateKey, origin: str) -> KeyFiles:
     """Write both files into `folder`, which must exist. BadKey where one is there already: no key is overwritten."""
     files = KeyFiles(folder / PRIVATE, folder / PUBLIC)
-    public = verifier_key(origin, key.public_key())
+    write_both(files, key, str(verifier_key(origin, key.public_key())))
+    return files
+
+
+def write_both(files: KeyFiles, key: Ed25519PrivateKey, public: str) -> None:
+    """Write a private key and the text of its verifier key under names of the caller's. BadKey where one is there."""
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     for path in (files.private, files.public):
         if path.exists():
             raise BadKey(f"{path} exists; a key is never overwritten. Move it away if a new one is really meant")
     _write_new(files.private, pem, 0o600)
     _write_new(files.public, f"{public}\n".encode(), 0o644)
-    return files
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
@@ -70,7 +78,12 @@ def load_public(path: Path) -> tuple[VerifierKey, ...]:
 
     Lines end with a newline and nothing else; spaces, tabs and carriage returns around one are dropped.
     """
-    data = _read(path, "the verifier key")
+    return load_each(path, "the verifier key", parse_vkey)
+
+
+def load_each(path: Path, what: str, parse: Callable[[str], Key]) -> tuple[Key, ...]:
+    """The same for keys that `parse` reads (it raises BadKey); `what` they are, for the message."""
+    data = _read(path, what)
     try:
         lines = data.decode("ascii").split("\n")
     except UnicodeDecodeError:
@@ -80,7 +93,7 @@ def load_public(path: Path) -> tuple[VerifierKey, ...]:
         text = line.strip(" \t\r")
         if text and not text.startswith("#"):
             try:
-                keys.append(parse_vkey(text))
+                keys.append(parse(text))
             except BadKey as problem:
                 raise BadKey(f"{path}:{number}: {problem}") from None
     if not keys:
