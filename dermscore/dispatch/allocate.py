@@ -120,6 +120,11 @@ class Allocation:
         part = self.solution.problem.part
         return tuple(self._left_out(place) for place in self._places if not part[place])
 
+    def exclusion(self, asset_id: str) -> Excluded | None:
+        """Why an asset takes no part; None where it does, or is not below the node."""
+        place = self.envelope.columns.ratings.place.get(asset_id)
+        return None if place is None or self.solution.problem.part[place] else self._left_out(place)
+
     @cached_property
     def causes(self) -> tuple[ShortfallCause, ...]:
         """What the shortfall is made of: assets in the order of their ids, then nodes by their paths."""

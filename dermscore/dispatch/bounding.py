@@ -138,7 +138,7 @@ class Bounding:
     def standing_w(self) -> Column:
         """What each asset runs at where it is not asked: held, or as last measured; 0 where nothing is known."""
         held = (self.low.w == self.high.w) & (self.out == TAKES_PART)
-        return np.where(held, self.low.w, np.nan_to_num(self.columns.power_w))
+        return np.where(held, self.low.w, known(self.columns.power_w))
 
     def source(self, code: int) -> BoundSource:
         return SOURCES[code]
@@ -226,7 +226,7 @@ class Bounding:
         """Hold a node to within `reach_w` of the power that is measured there. A node above the tree is not judged."""
         at = self.columns.tree.place.get(node)
         if at is not None:
-            measured_w = float(np.nansum(self.columns.power_w[self.columns.tree.run(at)]))
+            measured_w = float(known(self.columns.power_w[self.columns.tree.run(at)]).sum())
             self.net_high.tighten_one(at, measured_w + reach_w, BoundSource.RAMP, number)
             self.net_low.tighten_one(at, measured_w - reach_w, BoundSource.RAMP, number)
 
@@ -254,7 +254,7 @@ class Bounding:
 
     def reach(self, within_s: float) -> None:
         """What a device's own ramp lets it reach in `within_s` seconds."""
-        near_w = np.clip(np.nan_to_num(self.columns.power_w), self.low.w, self.high.w)
+        near_w = np.clip(known(self.columns.power_w), self.low.w, self.high.w)
         step_w = self.columns.ratings.ramp_w_per_s * within_s
         self.high.tighten(_ALL, near_w + step_w, BoundSource.RAMP)
         self.low.tighten(_ALL, near_w - step_w, BoundSource.RAMP)
@@ -278,6 +278,11 @@ class Bounding:
 
     def done(self, path: str, hold_s: float) -> Envelope:
         return Envelope(path, self, hold_s)
+
+
+def known(w: Column) -> Column:
+    """What was measured, 0 where that is not a number."""
+    return np.where(np.isfinite(w), w, 0.0)
 
 
 def _lasting(energy_wh: Column, hold_s: float) -> Column:

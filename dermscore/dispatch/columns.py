@@ -47,7 +47,6 @@ class Ratings:
     dead_band_w: Column
     is_storage: Flags
     is_generation: Flags
-    is_load: Flags
     given: bool = False
 
     @cached_property
@@ -158,11 +157,11 @@ class Columns:
             column(dead_band_w),
             capacity > 0,
             np.isfinite(output),
-            np.zeros(len(ids), dtype=bool),
             given=True,
         )
-        _check(ratings)
-        return cls(ratings, column(power_w), column(soc_wh), np.full(len(ids), nan), output)
+        charge = column(soc_wh)
+        _check(ratings, charge)
+        return cls(ratings, column(power_w), charge, np.full(len(ids), nan), output)
 
     def envelope(self, limits: Iterable[Limit] = (), hold_s: float | None = None) -> Envelope:
         """The envelope of plain numbers: the bounds as given, and limits on the nodes of `at` or on single ids.
@@ -202,9 +201,6 @@ def _ratings(root: Node) -> Ratings:
     def column(key: str) -> Column:
         return np.array([getattr(asset, key) for asset in assets], dtype=np.float64)
 
-    def of_kind(kind: Kind) -> Flags:
-        return np.array([asset.kind is kind for asset in assets], dtype=bool)
-
     return Ratings(
         tree,
         [asset.id for asset in assets],
@@ -220,8 +216,7 @@ def _ratings(root: Node) -> Ratings:
         column("cost_per_mwh"),
         column("dead_band_w"),
         column("capacity_wh") > 0,
-        of_kind(Kind.SOLAR),
-        of_kind(Kind.LOAD),
+        np.array([asset.kind is Kind.SOLAR for asset in assets], dtype=bool),
     )
 
 
@@ -247,7 +242,7 @@ def _tree_of_paths(ids: Sequence[str], at: Sequence[str] | None) -> tuple[Tree, 
     return tree, by_id[places]
 
 
-def _check(ratings: Ratings) -> None:
+def _check(ratings: Ratings, soc_wh: Column) -> None:
     """Refuse what is not a number or out of its range, by name."""
     rules: tuple[tuple[str, Column, float, float], ...] = (
         ("min_w", ratings.min_w, -np.inf, np.inf),
@@ -255,6 +250,9 @@ def _check(ratings: Ratings) -> None:
         ("weight", ratings.capacity_wh, 0, np.inf),
         ("cost", ratings.cost, 0, np.inf),
         ("dead_band_w", ratings.dead_band_w, 0, np.inf),
+        ("min_soc_wh", ratings.min_soc_wh, 0, np.inf),
+        ("max_soc_wh", ratings.max_soc_wh, 0, np.inf),
+        ("soc_wh", np.where(np.isnan(soc_wh), 0.0, soc_wh), 0, np.inf),
         ("efficiency", ratings.efficiency, np.nextafter(0, 1), 1),
     )
     for name, values, least, most in rules:

@@ -15,7 +15,7 @@ def explain(allocation: Allocation, asset_id: str) -> str:
     if share is not None:
         asked = f"{asset_id} is asked for {power(share.setpoint_w)}"
         return f"{asked} instead of {power(share.raw_w)}, its {allocation.rule} of {wanted}: {share.cause}."
-    for excluded in allocation.excluded:
-        if excluded.asset_id == asset_id:
-            return f"{asset_id} is asked for nothing of {wanted}: {excluded.detail}."
+    excluded = allocation.exclusion(asset_id)
+    if excluded is not None:
+        return f"{asset_id} is asked for nothing of {wanted}: {excluded.detail}."
     return f"{asset_id} has no part in {wanted}: it is not below that node."

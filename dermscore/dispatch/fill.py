@@ -33,7 +33,7 @@ _CLOSE: Final = 1e-15  # of the amount: what rounding leaves of it
 _FREE_ROUNDS: Final = (
     12  # of Newton's alone; then every other guess halves the bracket (in doubles), so that an end is certain
 )
-_ROUNDS: Final = 150  # never met: 64 halvings cross all the doubles there are
+_ROUNDS: Final = 150  # more than enough: 64 halvings cross all the doubles there are
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,8 @@ class _Surface:
         """Find the level of each of `roots` at which it takes what is wanted, all of them at once."""
         low, high = np.zeros(len(roots)), np.full(len(roots), self._brim)
         level = np.where(wanted < most, np.minimum(self._first_guess(roots, wanted), high), high)
-        for number in range(_ROUNDS):
+        done, number = np.zeros(len(roots), dtype=bool), 0
+        while not done.all():
             self._stand(roots, level)
             lacking = wanted - self.totals[roots]
             done = (np.abs(lacking) <= _CLOSE * wanted) | (wanted >= most)
@@ -140,9 +141,8 @@ class _Surface:
             guess = self._newton(roots, level, lacking)
             inside = (low <= guess) & (guess < high) & (number <= _FREE_ROUNDS or number % 2 == 0)
             guess = np.where(inside, guess, middle)
-            done |= (guess == level) | (middle == low)
-            if done.all():
-                return
+            number += 1
+            done |= (guess == level) | (middle == low) | (number == _ROUNDS)
             level = np.where(done, level, guess)
 
     def _first_guess(self, roots: Indices, wanted: Column) -> Column:

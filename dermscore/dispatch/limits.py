@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 
 
 class BoundSource(StrEnum):
@@ -77,3 +78,14 @@ class Limit:
     soc_min_pct: float | None = None
     soc_max_pct: float | None = None
     fallback_ramp_w_per_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no magnitude: a comparison with NaN would let everything through.
+
+        Raises:
+            ValueError: a limit is not a number, or is below 0.
+        """
+        for key in self.__slots__[2:]:
+            value = getattr(self, key)
+            if value is not None and not (isfinite(value) and value >= 0):
+                raise ValueError(f"{self.source}: {key} cannot be {value:g}")

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from dermscore.dispatch.arbitrate import Control, Controls
-from dermscore.dispatch.bounding import CODES, Bounding, Elsewhere, Kind
+from dermscore.dispatch.bounding import CODES, Bounding, Elsewhere, Kind, known
 from dermscore.dispatch.check import unheard
 from dermscore.dispatch.columns import Columns
 from dermscore.dispatch.envelope import Envelope
@@ -119,7 +119,7 @@ class Situation:
 
     def _measured(self, assets: Iterable[Asset]) -> Elsewhere:
         heard = (self.snapshot.measurements.get(asset.id) for asset in assets)
-        power_w = np.nan_to_num([each.power_w for each in heard if each is not None])
+        power_w = known(np.array([each.power_w for each in heard if each is not None]))
         return Elsewhere(
             float(power_w.sum()), float(np.maximum(power_w, 0).sum()), float(-np.minimum(power_w, 0).sum())
         )
@@ -166,7 +166,7 @@ class Situation:
         own = np.array([np.nan if wish.value_w is None else wish.value_w for wish in wishes])
         named = np.array([wish.node in columns.ratings.place for wish in wishes])
         said_w = np.where(named[holder], np.where(np.isnan(own[holder]), columns.power_w, own[holder]), now_w)
-        held_w = np.clip(np.nan_to_num(said_w), bounding.low.w, bounding.high.w)
+        held_w = np.clip(known(said_w), bounding.low.w, bounding.high.w)
         detail = np.array([bounding.say(f"held by {wish}") for wish in wishes], dtype=np.int32)[holder]
         for side in (bounding.low, bounding.high):
             side.put(is_held, held_w, CODES[BoundSource.HELD], detail)

@@ -139,12 +139,6 @@ class Tree:
             nearest[run] = np.where(marked[run], nearest[run], nearest[self.parent[run]])
         return nearest
 
-    def above(self, node: int) -> Iterator[int]:
-        """The node, its parent, and so on up to the root."""
-        while node >= 0:
-            yield node
-            node = int(self.parent[node])
-
 
 def _orders(parent: Sequence[int]) -> tuple[list[int], Indices]:
     """The nodes breadth first, and each node's place depth first."""

@@ -67,6 +67,12 @@ def test_a_file_of_earlier_users_needs_no_new_key() -> None:
     assert loaded.sites[S1].path == f"site/{S1}"
     battery = loaded.assets[A1]
     assert (battery.kind, battery.min_soc_pct, battery.max_soc_pct) == (Kind.BATTERY, 0.0, 100.0)
+    assert (battery.cost_per_mwh, battery.dead_band_w) == (0.0, 0.0)
+
+
+def test_a_cost_and_a_dead_band_are_kept() -> None:
+    battery = fleet([SITE], [BATTERY | {"cost_per_mwh": 12.5, "dead_band_mw": 2}]).assets[A1]
+    assert (battery.cost_per_mwh, battery.dead_band_w) == (12.5, 2e6)
 
 
 def test_an_id_is_a_uuid_in_small_letters() -> None:
@@ -92,6 +98,9 @@ def test_an_id_is_a_uuid_in_small_letters() -> None:
         ({"kind": "solar", "capacity_mwhr": 0}, "min_mw", "must be 0 for kind solar, which absorbs nothing"),
         ({"kind": "load", "capacity_mwhr": 0}, "max_mw", "must be 0 for kind load, which injects nothing"),
         ({"min_soc_pct": 50, "max_soc_pct": 50}, "min_soc_pct", "must be below max_soc_pct (50)"),
+        ({"dead_band_mw": 51}, "dead_band_mw", "must not be above both ratings: the asset could do nothing but 0 MW"),
+        ({"dead_band_mw": -1}, "dead_band_mw", "must be at least 0"),
+        ({"cost_per_mwh": -1}, "cost_per_mwh", "must be at least 0"),
         ({"max_soc_pct": 101}, "max_soc_pct", "must be at most 100"),
         ({"efficiency": 0}, "efficiency", "must be more than 0"),
         ({"efficiency": 1.1}, "efficiency", "must be at most 1"),
@@ -187,6 +196,7 @@ def fleets(draw: st.DrawFn) -> Fleet:
         max_soc_pct=high if high > low else 100.0,
         driver=draw(names),
         program=draw(names),
+        cost_per_mwh=draw(st.floats(0, 1e6)),
     )
     return Fleet({S1: site}, {A1: battery})
 
@@ -199,6 +209,7 @@ def test_what_is_dumped_loads_the_same(made: Fleet) -> None:
     assert once.sites == made.sites
     battery, again = made.assets[A1], once.assets[A1]
     assert (again.name, again.driver, again.program) == (battery.name, battery.driver, battery.program)
+    assert again.cost_per_mwh == battery.cost_per_mwh
     assert (again.min_soc_pct, again.max_soc_pct) == (battery.min_soc_pct, battery.max_soc_pct)
     for key in ("capacity_wh", "max_w", "min_w", "ramp_w_per_s"):
         assert getattr(again, key) == pytest.approx(getattr(battery, key), rel=1e-15, abs=1e-6)

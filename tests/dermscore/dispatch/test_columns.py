@@ -30,6 +30,8 @@ def test_a_weight_of_zero_leaves_out() -> None:
     assert [(out.asset_id, out.source) for out in result.excluded] == [("c", BoundSource.NO_SHARE)]
     assert result.share("c") is None
     assert result.share("nobody") is None
+    assert result.exclusion("b") is None
+    assert result.exclusion("nobody") is None
 
 
 def test_bounds_are_called_given() -> None:
@@ -57,6 +59,8 @@ def test_limits_stand_on_single_devices_too_and_energy_must_last() -> None:
         ({"cost": -1.0}, "cost of a cannot be -1"),
         ({"dead_band_w": math.nan}, "dead_band_w of a cannot be nan"),
         ({"efficiency": 0.0}, "efficiency of a cannot be 0"),
+        ({"soc_wh": math.inf}, "soc_wh of a cannot be inf"),
+        ({"max_soc_wh": math.nan}, "max_soc_wh of a cannot be nan"),
         ({"min_w": 9.0}, "min_w of a is above its max_w"),
     ],
 )
@@ -83,3 +87,24 @@ def test_nobody_at_all_is_all_shortfall() -> None:
 def test_there_is_nothing_else_to_be_loaded_late() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Rows'"):
         dispatch.Rows  # noqa: B018
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
+def test_a_limit_that_is_no_magnitude_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match=f"L: soc_min_pct cannot be {value:g}"):
+        Limit("", "L", 1.0, soc_min_pct=value)
+
+
+def test_a_power_that_is_not_a_number_counts_for_nothing() -> None:
+    columns = Columns.flat(ids=["a", "b"], min_w=-9.0, max_w=9.0, weight=[1.0, 0], power_w=[0.0, math.inf])
+    result = allocate(columns, columns.tree, columns.envelope([Limit("", "L", 5.0)]), 7)
+    assert isinstance(result, Allocation)
+    assert result.delivered_w == 5
+
+
+@pytest.mark.parametrize("change", [{"load_limit_w": 0.0}, {"ramp_w_per_s": 1.0}, {"fallback_ramp_w_per_s": 1.0}])
+def test_limits_of_the_other_direction_or_of_time_bind_nobody_now(change: dict[str, float]) -> None:
+    columns = Columns.flat(ids=["a"], min_w=-9.0, max_w=9.0)
+    result = allocate(columns, columns.tree, columns.envelope([Limit("", "L", **change)]), 7)  # type: ignore[arg-type]
+    assert isinstance(result, Allocation)
+    assert result.delivered_w == 7
