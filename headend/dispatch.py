@@ -87,7 +87,7 @@ class Dispatcher:
         """Take up what was in force when the headend last ran. Call once, before anything else."""
         now = self._clock()
         for kept in await self._thread.call(self._store.alive):
-            self.ledger.add(kept, now.utc_ms)
+            self.ledger.add(kept, now)
         self._order_ms = self.ledger.newest_ms
         self._epoch = await self._thread.call(self._store.epoch)
         self._revisions = await self._thread.call(self._store.revisions)
@@ -138,15 +138,15 @@ class Dispatcher:
         Where nothing is in force any more but the agent holds something older, it is told the newest that there was,
         though it be over: its guard then ends what that superseded.
         """
-        now_ms = self._clock().utc_ms
+        now = self._clock()
         for asset_id, (epoch, revision) in held.items():
             if epoch == self._epoch:
-                self._tell(self.ledger.sent(asset_id, revision, now_ms))
-        found = [self._due(asset_id, held.get(asset_id, ("", 0)), now_ms) for asset_id in asset_ids]
+                self._tell(self.ledger.sent(asset_id, revision, now.utc_ms))
+        found = [self._due(asset_id, held.get(asset_id, ("", 0)), now) for asset_id in asset_ids]
         return [intent for intent in found if intent is not None]
 
-    def _due(self, asset_id: str, held: tuple[str, int], now_ms: int) -> Intent | None:
-        placed = self.ledger.unsent(asset_id, held, now_ms)
+    def _due(self, asset_id: str, held: tuple[str, int], now: Now) -> Intent | None:
+        placed = self.ledger.unsent(asset_id, held, now)
         if placed is not None:
             return placed.intent
         newest, (epoch, revision) = self._newest.get(asset_id), held
@@ -181,7 +181,7 @@ class Dispatcher:
     async def _keep_in_step(self) -> None:
         while True:
             await asyncio.sleep(_RECORD_EVERY_S)
-            self._tell(self.ledger.expire(self._clock().utc_ms))
+            self._tell(self.ledger.expire(self._clock()))
             await self.record()
 
     async def record(self) -> None:
@@ -246,7 +246,8 @@ class Dispatcher:
 
     def _facts(self) -> Facts:
         holding = {asset_id: placed.intent for asset_id, placed in self.ledger.holding().items()}
-        return Facts(self._live.snapshot(self._clock()), self.ledger.standing(), holding, self._next_order_ms())
+        now = self._clock()
+        return Facts(self._live.snapshot(now), self.ledger.standing(now), holding, self._next_order_ms())
 
     def _next_order_ms(self) -> int:
         """Later than every dispatch so far, so that the next is the newest whatever the clock does."""
@@ -272,7 +273,7 @@ class Dispatcher:
             assets=len(kept.intents),
             shortfall_w=dispatch.shortfall_w,
         )
-        changed = self.ledger.add(kept, now.utc_ms)
+        changed = self.ledger.add(kept, now)
         for placed in kept.intents:
             connection = self._live.connection(placed.asset_id)
             if connection is not None:

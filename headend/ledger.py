@@ -7,12 +7,17 @@ asked, so that one writer can keep the store in step.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from dermscore.dispatch import Event, modes
+from dermscore.model import Now
 from dermscore.request import Aim
 from headend import progress
 from headend.records import Dispatch, Kept, Placed
 from wire.convert import Report
+
+_STEP_MS: Final = 1_000
+"""By how much our UTC has moved against our monotonic clock when it has been set."""
 
 
 class Ledger:
@@ -22,11 +27,12 @@ class Ledger:
         self._name_of = name_of
         self._dispatches: dict[str, Dispatch] = {}
         self._intents: dict[str, dict[str, Placed]] = {}  # by dispatch, then asset
+        self._ahead_ms: dict[str, int] = {}  # by dispatch: our UTC less our monotonic time when it was taken in
         self._current: dict[str, str] = {}  # asset to the dispatch that holds it
         self._changed_dispatches: dict[str, Dispatch] = {}
         self._changed_intents: dict[tuple[str, int], Placed] = {}
 
-    def add(self, kept: Kept, now_ms: int) -> list[Kept]:
+    def add(self, kept: Kept, now: Now) -> list[Kept]:
         """Take in a dispatch that the store has, newer than all others; what it takes over is superseded.
 
         Returns the dispatches that this changed, the new one not among them.
@@ -38,10 +44,11 @@ class Ledger:
                 older = self._intents[holder][placed.asset_id]
                 touched |= self._replace(progress.superseded(older, kept.dispatch.id), older)
         self._dispatches[kept.dispatch.id] = kept.dispatch
+        self._ahead_ms[kept.dispatch.id] = now.utc_ms - now.mono_ms
         self._intents[kept.dispatch.id] = {placed.asset_id: placed for placed in kept.intents}
         self._current |= {placed.asset_id: kept.dispatch.id for placed in kept.intents if not placed.over}
         at_once = {kept.dispatch.id} if kept.dispatch.over else set()  # a release of nothing is not in force
-        return self._settle(touched | at_once, now_ms)
+        return self._settle(touched | at_once, now.utc_ms)
 
     def sent(self, asset_id: str, revision: int, now_ms: int) -> list[Kept]:
         """The intent was written to its agent's stream. Returns the dispatches that this changed, as all below do."""
@@ -57,13 +64,27 @@ class Ledger:
             return []
         return self._settle(self._replace(progress.reported(placed, report), placed), now_ms)
 
-    def expire(self, now_ms: int) -> list[Kept]:
-        """End what is overdue, and go on without those whose agents do not answer."""
+    def expire(self, now: Now) -> list[Kept]:
+        """End what is overdue, and go on without those whose agents do not answer.
+
+        Each by the clock as it went when the dispatch was taken in: its agents count its time by their monotonic clocks
+        too, and no step of ours ends it at the devices.
+        """
         touched: set[str] = set()
-        for intents in list(self._intents.values()):
+        for dispatch_id, intents in list(self._intents.items()):
+            at_ms = self._at_ms(dispatch_id, now)
             for placed in list(intents.values()):
-                touched |= self._replace(progress.unanswered(progress.overdue(placed, now_ms), now_ms), placed)
-        return self._settle(touched, now_ms)
+                touched |= self._replace(progress.unanswered(progress.overdue(placed, at_ms), at_ms), placed)
+        return self._settle(touched, now.utc_ms)
+
+    def _at_ms(self, dispatch_id: str, now: Now) -> int:
+        """This moment, UTC, by the clock that gave a dispatch its end."""
+        return now.mono_ms + self._ahead_ms[dispatch_id]
+
+    def _step_ms(self, dispatch_id: str, now: Now) -> int:
+        """By how much our clock was set since a dispatch was taken in; it drifts a little, too, which is no step."""
+        moved_ms = now.utc_ms - self._at_ms(dispatch_id, now)
+        return moved_ms if abs(moved_ms) >= _STEP_MS else 0
 
     def current(self, asset_id: str) -> Placed | None:
         """The intent that holds an asset; None where none does."""
@@ -74,19 +95,23 @@ class Ledger:
         """The intents that hold assets, by asset id."""
         return {asset_id: self._intents[holder][asset_id] for asset_id, holder in self._current.items()}
 
-    def unsent(self, asset_id: str, held: tuple[str, int], now_ms: int) -> Placed | None:
+    def unsent(self, asset_id: str, held: tuple[str, int], now: Now) -> Placed | None:
         """What an agent must be told about an asset of which it holds `held` (epoch, revision): the intent that is in
         force, if it is newer than that and has not expired. Nothing is invented.
         """
         placed = self.current(asset_id)
-        if placed is None or placed.intent.expires_ms <= now_ms:
+        if placed is None:
+            return None
+        if placed.intent.expires_ms <= max(now.utc_ms, self._at_ms(placed.intent.dispatch_id, now)):
             return None
         epoch, revision = held
         known = placed.intent.epoch == epoch and placed.intent.revision <= revision
         return None if known else placed
 
-    def standing(self) -> list[Event]:
-        """The targets that are in force, as arbitration wants them. A release holds nothing."""
+    def standing(self, now: Now) -> list[Event]:
+        """The targets that are in force, as arbitration wants them: their ends by our clock as it is now. A release
+        holds nothing.
+        """
         return [
             Event(
                 id=dispatch.id,
@@ -94,7 +119,7 @@ class Ledger:
                 program=dispatch.program,
                 issued_ms=dispatch.submitted_ms,
                 starts_ms=0,  # all of them have begun; a step of the clock must not un-begin one
-                ends_ms=dispatch.expires_ms,
+                ends_ms=dispatch.expires_ms + self._step_ms(dispatch.id, now),
                 controls={modes.Mode.TARGET_W: dispatch.target_w},
                 primacy=dispatch.primacy,
                 known_ms=0,
@@ -155,5 +180,5 @@ class Ledger:
                 if progress.news(kept.dispatch, fresh):
                     changed.append(Kept(fresh, kept.intents))
             if fresh.over and all(placed.over for placed in kept.intents):
-                del self._dispatches[dispatch_id], self._intents[dispatch_id]
+                del self._dispatches[dispatch_id], self._intents[dispatch_id], self._ahead_ms[dispatch_id]
         return changed

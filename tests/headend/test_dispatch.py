@@ -374,6 +374,24 @@ async def test_what_nobody_reported_on_expires_by_our_clock_and_says_so(desk, id
     assert desk.dispatcher.ledger.current(ids.b1) is None
 
 
+@pytest.mark.parametrize("step_s", [7200, -7200])
+async def test_a_step_of_our_clock_ends_nothing_and_prolongs_nothing(desk, ids, wait_until, step_s):
+    """Agents count an intent's time by their monotonic clocks, whatever ours does since."""
+    desk.connect(ids.b1)
+    await desk.ask(ids.b1, 5, asset=True)
+    desk.report(desk.sent[ids.b1][0], S.FOLLOWING, 5e6)
+    desk.clocks.step_utc_s(step_s)
+    desk.hear(ids.b1, 5e6)
+    await asyncio.sleep(0.6)
+    assert desk.changes[-1].dispatch.state is S.FOLLOWING
+    (event,) = desk.dispatcher.ledger.standing(desk.clocks.now)
+    assert event.ends_ms == desk.clocks.now.utc_ms + 60_000, "and what outranks others goes on doing so"
+    desk.clocks.pass_s(60)
+    assert desk.dispatcher.unsent({}, [ids.b1]) == [], "what is over is not revived"
+    desk.clocks.pass_s(progress.GRACE_MS / 1000 + 0.1)
+    await wait_until(lambda: desk.changes[-1].dispatch.state is S.EXPIRED)
+
+
 # --- ids and stores
 
 
@@ -410,7 +428,7 @@ async def test_many_at_once_are_decided_one_after_another(desk, ids):
     assert all(isinstance(answer, Submitted) for answer in answers)
     assert [i.revision for i in desk.sent[ids.b1]] == list(range(1, 41))
     assert desk.dispatcher.ledger.current(ids.b1).intent.setpoint_w == 4e6
-    assert len(desk.dispatcher.ledger.standing()) == 1
+    assert len(desk.dispatcher.ledger.standing(desk.clocks.now)) == 1
 
 
 async def test_what_cannot_be_stored_is_not_sent(desk, ids, monkeypatch, wait_until):
