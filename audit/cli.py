@@ -22,12 +22,14 @@ import click
 
 from audit import body as bodies
 from audit import checkpoint, keys, record
+from audit.approval import Ring
 from audit.body import BodyRef
 from audit.errors import AuditError
 from audit.layout import Layout
 from audit.note import NOTE_LIMIT, MalformedNote
 from audit.reading import open_regular
 from audit.record import Header
+from audit.secrecy import KeyFolder
 from audit.verify import CouldNotTell, Tampered, Verdict, Verified, verify
 
 FOUND_WRONG = 1
@@ -54,18 +56,24 @@ def audit() -> None:
 @click.option(
     "--key", "key_file", required=True, type=click.Path(path_type=Path), help="Verifier key file (audit.pub)."
 )
+@click.option("--ring", "ring_file", type=click.Path(path_type=Path), help="Ring of persons, to judge approvals by.")
+@click.option("--body-keys", type=click.Path(path_type=Path), help="Folder of body keys, to read encrypted bodies.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of sentences.")
 @click.pass_context
-def verify_command(context: click.Context, log: Path, key_file: Path, as_json: bool) -> None:
+def verify_command(
+    context: click.Context, log: Path, key_file: Path, ring_file: Path | None, body_keys: Path | None, as_json: bool
+) -> None:
     """Check every record of LOG against its signed checkpoint, with a key that you have from elsewhere."""
-    verdict = _judged(log, key_file)
+    verdict = _judged(log, key_file, ring_file, body_keys)
     _say(json.dumps(_as_object(verdict), ensure_ascii=False) if as_json else _in_words(verdict, log))
     context.exit({Verified: 0, Tampered: FOUND_WRONG, CouldNotTell: COULD_NOT_TELL}[type(verdict)])
 
 
-def _judged(log: Path, key_file: Path) -> Verdict:
+def _judged(log: Path, key_file: Path, ring_file: Path | None, body_keys: Path | None) -> Verdict:
     try:
-        return verify(log, keys.load_public(key_file))
+        public = keys.load_public(key_file)
+        ring: Ring | None = None if ring_file is None else keys.load_ring(ring_file)
+        return verify(log, public, ring=ring, body_keys=None if body_keys is None else KeyFolder(body_keys))
     except AuditError as problem:
         return CouldNotTell(str(problem))
     except Exception as fault:  # not exit 1, which would say that the log was tampered with
@@ -174,8 +182,35 @@ def _verified_in_words(verdict: Verified, log: Path) -> str:
     ]
     if verdict.encrypted_bodies:
         bodies_are = _many(verdict.encrypted_bodies, "body is", "bodies are")
-        lines.insert(2, f"{bodies_are} encrypted: their bytes are proved, their values not read")
+        read = f"the values of {verdict.decrypted_bodies} were read, too" if verdict.decrypted_bodies else ""
+        lines.insert(2, f"{bodies_are} encrypted: their bytes are proved, {read or 'their values not read'}")
+    lines[2:2] = _explained(verdict)
     return "\n".join(lines)
+
+
+def _explained(verdict: Verified) -> list[str]:
+    """What happened to the log, and a record says so."""
+    lines = []
+    if verdict.rebased_from is not None:
+        old = verdict.rebased_from
+        lines.append(
+            f"an explained break: begun after a restore, behind {_many(old.size, 'record')} of {old.origin}, "
+            f"root {old.root}"
+        )
+    if verdict.pruned_records:
+        lines.append(
+            f"{_many(verdict.pruned_records, 'record')} pruned: their hashes are proved, "
+            "what they said is gone, and a record says so"
+        )
+    if verdict.key_changes:
+        lines.append(f"{_many(verdict.key_changes, 'change')} of the key, each sealed by the old one")
+    if verdict.clock_steps:
+        lines.append(f"{_many(verdict.clock_steps, 'step')} of the clock")
+    if verdict.approvals_unchecked:
+        lines.append(
+            f"{_many(verdict.approvals_unchecked, 'approval')} not judged: nobody gave the ring of persons (--ring)"
+        )
+    return lines
 
 
 def _unreleased(count: int | None) -> str:

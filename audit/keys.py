@@ -11,6 +11,7 @@ from typing import TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
+from audit.approval import BadRing, Ring, parse_ring
 from audit.errors import BadKey
 from audit.note import VerifierKey, parse_vkey, verifier_key
 from audit.reading import open_regular
@@ -99,6 +100,17 @@ def load_each(path: Path, what: str, parse: Callable[[str], Key]) -> tuple[Key, 
     if not keys:
         raise BadKey(f"{path} holds no key; expected one line name+hash+base64, as in {PUBLIC}")
     return tuple(keys)
+
+
+def load_ring(path: Path) -> Ring:
+    """The named persons. BadKey says what is wrong with the file."""
+    data = _read(path, "the ring of persons")
+    try:
+        return parse_ring(data.decode("ascii"))
+    except UnicodeDecodeError:
+        raise BadKey(f"{path} is not a ring of persons: it holds more than plain text") from None
+    except BadRing as problem:
+        raise BadKey(f"{path}: {problem}") from None
 
 
 def _read(path: Path, what: str) -> bytes:

@@ -49,6 +49,30 @@ class Layout:
     def bodies(self, segment: int) -> Path:
         return self.bodies_folder / f"{segment:08d}.bin"
 
+    def packed(self, segment: int) -> Path:
+        return self.headers_folder / f"{segment:08d}.jsonl.gz"
+
+    def hashes(self, segment: int) -> Path:
+        return self.headers_folder / f"{segment:08d}.hashes"
+
+    def kept(self, segment: int) -> Path:
+        return self.headers_folder / f"{segment:08d}.kept"
+
+    @property
+    def seals_folder(self) -> Path:
+        return self.folder / "seals"
+
+    def seal(self, seq: int) -> Path:
+        """The old key's checkpoint that covers the change of the key in record `seq`."""
+        return self.seals_folder / f"{seq:016d}"
+
+    @property
+    def approvals_folder(self) -> Path:
+        return self.folder / "approvals"
+
+    def approval(self, digest: str) -> Path:
+        return self.approvals_folder / digest
+
     def segment_of(self, seq: int) -> int:
         return seq // self.segment_lines
 

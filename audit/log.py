@@ -23,9 +23,10 @@ from audit.chain import Extension, Salt, Timed, extend, joined, prepare
 from audit.clock import Clock
 from audit.disk import Disk, Held, PosixDisk
 from audit.errors import BadEntry, InDoubt, LogBehind, LogClosed, LogLocked, NoLog, NotRecorded
+from audit.kinds import CLOSE, CUT, GAP, OPEN, START
 from audit.layout import SEGMENT_LINES, Layout
 from audit.note import VerifierKey, verifier_key
-from audit.record import CLOSE, CUT, GAP, OPEN, START, Entry, Reading
+from audit.record import Entry, Reading
 from audit.recovery import Cut, Found
 from audit.store import Store
 

@@ -25,14 +25,6 @@ LINE_LIMIT = 65_536
 FIRST_PREV = "0" * 64
 """`prev` of record 0, which has none before it."""
 
-START = "log.start"
-OPEN = "log.open"
-CUT = "log.cut"
-GAP = "log.gap"
-CLOSE = "log.close"
-LOG_KINDS = frozenset({START, OPEN, CUT, GAP, CLOSE})
-"""The kinds that the log itself writes. All others that begin with `log.` are kept for later versions."""
-
 DIRECTIONS = ("", "in", "out")
 
 _KIND = re.compile(r"[a-z][a-z0-9._-]{0,63}")
@@ -102,6 +94,9 @@ class Scanned(NamedTuple):
     kind: str
     body: BodyRef | None
     prev: str
+    t: int
+    mono_us: int
+    boot: bytes  # as JSON text, in its one spelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +159,7 @@ def _grammar() -> re.Pattern[bytes]:
     pair = rb'"%b":"%b"' % (name, digest)
     return re.compile(
         rb'\{(?:"body":\{"len":(?P<len>%(number)b),"root":"(?P<root>%(digest)b)","sha256":"(?P<sha256>%(digest)b)"\},)?'
-        rb'"boot":%(text)b,"clock":%(text)b,"decision":%(text)b,"digests":\{(?P<digests>(?:%(pair)b(?:,%(pair)b)*)?)\},'
+        rb'"boot":(?P<boot>%(text)b),"clock":%(text)b,"decision":%(text)b,"digests":\{(?P<digests>(?:%(pair)b(?:,%(pair)b)*)?)\},'
         rb'"dir":"(?:in|out)?","kind":"(?P<kind>%(name)b)","mono_us":(?P<mono_us>%(number)b),"n":(?P<n>%(number)b),'
         rb'"origin":"(?P<origin>[A-Za-z0-9._/:-]{1,128})","peer":%(text)b,"prev":"(?P<prev>%(digest)b)","reason":%(text)b,'
         rb'"rule":%(text)b,"seq":(?P<seq>%(number)b),"session":%(text)b,"t":(?P<t>%(number)b),"v":1\}'
@@ -183,7 +178,7 @@ def scan(line: bytes) -> Scanned | Newer | Malformed:
     match = _LINE.fullmatch(line)
     if match is None:
         return _why_not(line)
-    length, root, digest, digests, kind, mono_us, n, origin, prev, seq, t = match.groups()
+    length, root, digest, boot, digests, kind, mono_us, n, origin, prev, seq, t = match.groups()
     if not line.isascii() and not _is_utf8(line):
         return Malformed("is not UTF-8")
     for number in (mono_us, n, seq, t) if length is None else (mono_us, n, seq, t, length):
@@ -192,7 +187,7 @@ def scan(line: bytes) -> Scanned | Newer | Malformed:
     if not _ascending(digests):
         return Malformed("has digests out of order or twice")
     body = None if length is None else BodyRef(digest.decode(), int(length), root.decode())
-    return Scanned(origin.decode(), int(seq), kind.decode(), body, prev.decode())
+    return Scanned(origin.decode(), int(seq), kind.decode(), body, prev.decode(), int(t), int(mono_us), boot)
 
 
 def _is_utf8(line: bytes) -> bool:

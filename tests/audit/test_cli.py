@@ -125,7 +125,7 @@ def test_a_path_that_is_no_text(made: Path, tmp_path: Path) -> None:
 
 
 def test_a_fault_of_the_verifier_is_no_finding(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def without_memory(*_: object) -> None:
+    def without_memory(*_: object, **__: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(cli, "verify", without_memory)

@@ -23,9 +23,10 @@ from trail_helpers import ORIGIN, SEGMENT, SOAK, counting_clock, counting_salt, 
 from audit import errors
 from audit import log as logs
 from audit.body import Body
+from audit.kinds import CLOSE, CUT, GAP, OPEN, START
 from audit.log import Log, Released
 from audit.note import VerifierKey, verifier_key
-from audit.record import CLOSE, CUT, GAP, OPEN, START, Entry, Reading
+from audit.record import Entry, Reading
 from audit.verify import Verdict, Verified, verify
 
 TRAIL = Path("/trail")

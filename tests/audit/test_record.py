@@ -47,7 +47,10 @@ def line(**changes: object) -> bytes:
 def test_round_trip(entry: Entry, reading: Reading, seq: int, ref: BodyRef | None) -> None:
     made = record.header(entry, reading, "example.com/x", seq, ref, "ef" * 32)
     written = record.encode(made)
-    assert record.scan(written) == Scanned("example.com/x", seq, entry.kind, ref, "ef" * 32)
+    scanned = record.scan(written)
+    assert isinstance(scanned, Scanned)
+    assert scanned[:-1] == ("example.com/x", seq, entry.kind, ref, "ef" * 32, reading.t, reading.mono_us)
+    assert json.loads(scanned.boot) == reading.boot
     assert record.decode(written) == made
 
 
