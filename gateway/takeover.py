@@ -64,7 +64,7 @@ def read(folder: Path) -> Takeover | None:
     try:
         said = json.loads((folder / FILE).read_text(encoding="utf-8"))
         takeover = Takeover(**said)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
     texts = (takeover.outstation, takeover.master, takeover.reason)
     return takeover if all(type(each) is str for each in texts) and type(takeover.at_ms) is int else None

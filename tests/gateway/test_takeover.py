@@ -57,6 +57,7 @@ def test_what_was_said_last_is_read_back(tmp_path: Path) -> None:
         b"{}",
         b"[]",
         b"\xff",
+        b"[" * 100_000,
         b'{"outstation": "main", "master": ["backup"], "reason": "", "at_ms": 7}',
         b'{"outstation": "main", "master": "backup", "reason": "", "at_ms": "7"}',
         b'{"outstation": "main", "master": "backup", "reason": "", "at_ms": 7, "more": 1}',
