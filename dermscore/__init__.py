@@ -4,7 +4,7 @@ Pure: no sockets, no clock, no protobuf. Importing it loads no third-party packa
 name below loads the module it comes from when it is first used.
 
     >>> import dermscore
-    >>> fleet = dermscore.load_fleet(Path("assets.yaml"))
+    >>> fleet = dermscore.load_fleet("assets.yaml")
     >>> [asset.name for asset in fleet.under("feeder/F12")]
 """
 
@@ -16,12 +16,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dermscore.aggregate import Aggregate, aggregates, explain_series
     from dermscore.assets import load_file as load_fleet
+    from dermscore.decision import decide
     from dermscore.dispatch import (
+        Allocation,
+        Bound,
+        Bounds,
+        BoundSource,
+        Columns,
         Control,
         Controls,
+        Envelope,
         Event,
         EventStatus,
+        Excluded,
+        Limit,
         Mode,
+        Refused,
+        Share,
+        ShortfallCause,
         allocate,
         arbitrate,
         check_asset,
@@ -31,47 +43,79 @@ if TYPE_CHECKING:
     from dermscore.errors import BadInput, DermsError, NotSetUp, Problem, Unreadable
     from dermscore.guard import Fallback, Guard, GuardState
     from dermscore.intent import Intent, IntentState, Step
-    from dermscore.model import Asset, Fleet, Kind, Measurement, Node, Now, Site, Snapshot
+    from dermscore.model import (
+        Asset,
+        Fleet,
+        Impairment,
+        ImpairmentKind,
+        Kind,
+        Measurement,
+        Node,
+        Now,
+        Site,
+        Snapshot,
+    )
     from dermscore.points import CommandRow, PointRow
-    from dermscore.policy import Allowed, Denied, Policy, Principal
+    from dermscore.policy import Allowed, Denied, Policy, Principal, Program
     from dermscore.policy import load_folder as load_policy
     from dermscore.quality import Cause, Quality, Source, Validity
     from dermscore.quantities import PointKind, Quantity, Series
+    from dermscore.request import Aim, Declined, Facts, Granted, Part, Request
     from dermscore.sheets import read_commands, read_points
 
 __all__ = [
     "Aggregate",
+    "Aim",
+    "Allocation",
     "Allowed",
     "Asset",
     "BadInput",
+    "Bound",
+    "BoundSource",
+    "Bounds",
     "Cause",
+    "Columns",
     "CommandRow",
     "Control",
     "Controls",
+    "Declined",
     "Denied",
     "DermsError",
+    "Envelope",
     "Event",
     "EventStatus",
+    "Excluded",
+    "Facts",
     "Fallback",
     "Fleet",
+    "Granted",
     "Guard",
     "GuardState",
+    "Impairment",
+    "ImpairmentKind",
     "Intent",
     "IntentState",
     "Kind",
+    "Limit",
     "Measurement",
     "Mode",
     "Node",
     "NotSetUp",
     "Now",
+    "Part",
     "PointKind",
     "PointRow",
     "Policy",
     "Principal",
     "Problem",
+    "Program",
     "Quality",
     "Quantity",
+    "Refused",
+    "Request",
     "Series",
+    "Share",
+    "ShortfallCause",
     "Site",
     "Snapshot",
     "Source",
@@ -82,6 +126,7 @@ __all__ = [
     "allocate",
     "arbitrate",
     "check_asset",
+    "decide",
     "envelope",
     "explain",
     "explain_series",
@@ -95,16 +140,19 @@ __all__ = [
 _SOURCES = {
     "dermscore.aggregate": "Aggregate aggregates explain_series",
     "dermscore.assets": "load_fleet=load_file",
-    "dermscore.dispatch": "Control Controls Event EventStatus Mode allocate arbitrate check_asset envelope explain",
+    "dermscore.decision": "decide",
+    "dermscore.dispatch": "Allocation Bound BoundSource Bounds Columns Control Controls Envelope Event EventStatus"
+    " Excluded Limit Mode Refused Share ShortfallCause allocate arbitrate check_asset envelope explain",
     "dermscore.errors": "BadInput DermsError NotSetUp Problem Unreadable",
     "dermscore.guard": "Fallback Guard GuardState",
     "dermscore.intent": "Intent IntentState Step",
-    "dermscore.model": "Asset Fleet Kind Measurement Node Now Site Snapshot",
+    "dermscore.model": "Asset Fleet Impairment ImpairmentKind Kind Measurement Node Now Site Snapshot",
     "dermscore.points": "CommandRow PointRow",
     "dermscore.sheets": "read_commands read_points",
-    "dermscore.policy": "Allowed Denied Policy Principal load_policy=load_folder",
+    "dermscore.policy": "Allowed Denied Policy Principal Program load_policy=load_folder",
     "dermscore.quality": "Cause Quality Source Validity",
     "dermscore.quantities": "PointKind Quantity Series",
+    "dermscore.request": "Aim Declined Facts Granted Part Request",
 }
 _PLACES = {
     name.partition("=")[0]: (module, name.rpartition("=")[2])
@@ -115,7 +163,9 @@ _PLACES = {
 
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from dermscore.errors import did_you_mean
+
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{did_you_mean(name, __all__)}")
     module, its_name = _PLACES[name]
     value = globals()[name] = getattr(import_module(module), its_name)
     return value

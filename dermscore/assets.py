@@ -47,7 +47,7 @@ def load(document: Document) -> Fleet:
     )
 
 
-def load_file(path: Path) -> Fleet:
+def load_file(path: Path | str) -> Fleet:
     """Read a fleet's file.
 
     Raises:
@@ -55,7 +55,7 @@ def load_file(path: Path) -> Fleet:
     """
     from dermscore.yamlfile import load_file as load_document
 
-    return load(load_document(path))
+    return load(load_document(Path(path)))
 
 
 def _site(entry: SiteEntry) -> Site:

@@ -68,10 +68,10 @@ class Asset:
     min_w: float
     efficiency: float
     ramp_w_per_s: float
-    min_soc_pct: float
-    max_soc_pct: float
-    driver: str
-    program: str
+    min_soc_pct: float = 0.0
+    max_soc_pct: float = 100.0
+    driver: str = "simulated"
+    program: str = "default"
     cost_per_mwh: float = 0.0
     dead_band_w: float = 0.0
 
@@ -122,6 +122,10 @@ class Node:
     assets: tuple[Asset, ...]
     children: tuple[Node, ...] = ()
 
+    def __repr__(self) -> str:
+        """Short, for whoever looks at one: a fleet has thousands of assets."""
+        return f"Node({self.path!r}, {len(self.assets)} assets, {len(self.children)} children)"
+
 
 @dataclass(frozen=True)
 class Fleet:
@@ -129,6 +133,9 @@ class Fleet:
 
     sites: Mapping[str, Site]
     assets: Mapping[str, Asset]
+
+    def __repr__(self) -> str:
+        return f"Fleet({len(self.sites)} sites, {len(self.assets)} assets)"
 
     def site_of(self, asset: Asset) -> Site:
         return self.sites[asset.site_id]

@@ -125,10 +125,12 @@ def envelope(
         within_s: bounds that can be reached in so many seconds, by the ramps of devices and nodes; None: in the end.
 
     Raises:
-        ValueError: `hold_s` or `within_s` is not a number of seconds, or is below 0.
+        ValueError: `hold_s` or `within_s` is not a number of seconds, or is below 0; or there is no node.
     """
     from dermscore.dispatch.situation import Situation
 
+    if tree is None:  # what nobody's types keep out in a notebook
+        raise ValueError("there is no node to bound: fleet.node(path) gives None where no site is at or below the path")
     for name, seconds in (("hold_s", hold_s), ("within_s", within_s or 0.0)):
         if not (isfinite(seconds) and seconds >= 0):
             raise ValueError(f"{name} cannot be {seconds}")

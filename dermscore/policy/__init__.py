@@ -139,7 +139,7 @@ def load(access: Document, dispatch: Document) -> Policy:
     return policy(access, dispatch)
 
 
-def load_folder(folder: Path) -> Policy:
+def load_folder(folder: Path | str) -> Policy:
     """Read `access.yaml` and `dispatch.yaml` of a folder, such as `policies/headend`.
 
     Raises:
@@ -147,4 +147,5 @@ def load_folder(folder: Path) -> Policy:
     """
     from dermscore.yamlfile import load_file
 
-    return load(*together(lambda: load_file(folder / "access.yaml"), lambda: load_file(folder / "dispatch.yaml")))
+    inside = Path(folder)
+    return load(*together(lambda: load_file(inside / "access.yaml"), lambda: load_file(inside / "dispatch.yaml")))

@@ -40,6 +40,13 @@ def test_a_node_holds_all_below_it(fleet: Fleet) -> None:
     assert [child.path for child in root.children] == ["feeder"]
 
 
+def test_a_fleet_and_a_node_are_shown_in_few_words(fleet: Fleet) -> None:
+    whole = fleet.node("")
+    assert whole is not None
+    assert repr(fleet) == f"Fleet({len(fleet.sites)} sites, {len(fleet.assets)} assets)"
+    assert repr(whole) == f"Node('', {len(fleet.assets)} assets, {len(whole.children)} children)"
+
+
 def test_an_unknown_path_has_no_node_and_no_assets(fleet: Fleet) -> None:
     assert fleet.node("feeder/F") is None
     assert fleet.under("feeder/F") == ()

@@ -90,5 +90,15 @@ def test_a_name_that_there_is_not_is_an_attribute_error() -> None:
         _ = dermscore.nothing
 
 
+def test_a_name_that_is_nearly_one_is_told() -> None:
+    with pytest.raises(AttributeError, match="did you mean 'allocate'"):
+        _ = dermscore.alocate
+
+
+def test_folders_and_files_may_be_named_by_text() -> None:
+    assert dermscore.load_fleet(str(ROOT / "assets.yaml")).assets
+    assert dermscore.load_policy(str(ROOT / "policies" / "headend")).programs
+
+
 def test_the_lists_of_names_agree() -> None:
     assert set(dermscore._PLACES) == set(dermscore.__all__)

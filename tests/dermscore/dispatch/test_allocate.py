@@ -186,6 +186,12 @@ def test_every_asset_is_explained_in_one_sentence_with_units() -> None:
     small = split(0.0005, A)
     assert explain(small, "a") == "a is asked for 500 W, its capacity share of the 500 W wanted at S1."
     assert "the whole fleet" in explain(replace(small, path=""), "a")
+    named = split(0.0005, replace(A, name="Jersey battery 1"))
+    assert explain(named, "a").startswith("Jersey battery 1 is asked for 500 W")
+
+
+def test_a_refused_split_is_explained_by_its_reason() -> None:
+    assert explain(Refused("the target is not a number"), "a") == "a is asked for nothing: the target is not a number."
 
 
 # --- properties ---

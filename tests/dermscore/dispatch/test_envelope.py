@@ -345,6 +345,12 @@ def test_an_import_limit_comes_from_the_rating_that_absorbs() -> None:
     assert bounded(B1, controls=controls).node.min.w == -20e6
 
 
+def test_no_node_is_said_to_be_none() -> None:
+    snapshot = Snapshot(Fleet({}, {}))
+    with pytest.raises(ValueError, match="there is no node to bound"):
+        envelope(snapshot.fleet.node("F99"), snapshot, Controls(), (), NOW)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("mode", [Mode.CONNECT, Mode.ENERGIZE])
 def test_a_switch_leaves_nothing_at_once(mode: Mode) -> None:
     for node in ("feeder/S3", "b1", "", "feeder"):
