@@ -200,17 +200,13 @@ class Bounding:
         Of a node above the tree's root, the root gets what assets elsewhere below that node leave.
         """
         number = self.say(detail)
-        place, at, others = (
-            self.columns.ratings.place.get(node),
-            self.columns.tree.place.get(node),
-            self.elsewhere(node),
-        )
+        place, at = self.columns.ratings.place.get(node), self.columns.tree.place.get(node)
         if place is not None:
             upward = kind in (Kind.EXPORT, Kind.GENERATION)
             (self.high if upward else self.low).tighten_one(place, w if upward else -w, source, number)
         elif at is not None:
             self._limit_node(at, kind, w, source, number)
-        elif others is not None:
+        elif (others := self.elsewhere(node)) is not None:
             self._limit_node(0, kind, others.left_w(kind, w), source, number)
 
     def _limit_node(self, at: int, kind: Kind, w: float, source: BoundSource, number: int) -> None:
