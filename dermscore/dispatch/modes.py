@@ -18,7 +18,7 @@ anything at all for a mode that is passed through."""
 class Mode(StrEnum):
     """A control mode."""
 
-    MAX_LIM_W = "MaxLimW"  # the most active power, in either direction of a rating
+    MAX_LIM_W = "MaxLimW"  # the most active power injected at the coupling point: generation less what storage takes
     EXP_LIM_W = "ExpLimW"  # export at the connection point (CSIP-AUS)
     IMP_LIM_W = "ImpLimW"  # import there
     GEN_LIM_W = "GenLimW"  # the generation behind it
