@@ -176,7 +176,7 @@ def release(
         row = contract.point[update.point]
         if candidate.generation != state.generation or _stale(row, candidate.fresh_mono_ms, now):
             continue
-        if update.time_ms < held.floor_ms or _overtaken(candidate, held):
+        if update.time_ms < _floor_ms(candidate, held) or _overtaken(candidate, held):
             continue
         points[update.point] = _crossed(candidate, held)
         updates.append(update)
@@ -286,14 +286,14 @@ def _points(publication: Publication, publisher: str, contract: Contract, state:
         origin = Origin(publisher, sent_ms - max(0, publication.made_ms - reading.time_ms), publication.made_ms)
         for row in contract.points_of[reading.series]:
             held = points[row.name]
-            judged = judge(row, reading, held, origin, live=contract.live, now_mono_ms=now.mono_ms)
+            judged = _dated(judge(row, reading, held, origin, live=contract.live, now_mono_ms=now.mono_ms), held)
             lines.append(_line(row, reading, judged))
             if isinstance(judged, Rule):
                 continue
             taken = (publisher, reading.time_ms)
             waits, worse = _sorted(judged, held)
             if worse is not None:
-                points[row.name] = replace(held, shown=worse, floor_ms=judged.update.time_ms)
+                points[row.name] = replace(held, shown=worse, floor_ms=max(held.floor_ms, reading.time_ms))
                 at_once.append(worse)
             if waits:
                 candidates.append(Candidate(judged, taken, origin.mono_ms, state.generation))
@@ -309,6 +309,13 @@ def _points(publication: Publication, publisher: str, contract: Contract, state:
     )
 
 
+def _dated(judged: Judged | Rule, held: Held) -> Judged | Rule:
+    """Bad news of what is shown is no older than that, though its publisher's clock be behind ours."""
+    if isinstance(judged, Rule) or judged.value:
+        return judged
+    return replace(judged, update=replace(judged.update, time_ms=max(judged.update.time_ms, held.shown.time_ms)))
+
+
 def _sorted(judged: Judged, held: Held) -> tuple[bool, Update | None]:
     """Whether the update must wait for its record, and what is to be shown without waiting."""
     target, shown = judged.update, held.shown
@@ -316,7 +323,7 @@ def _sorted(judged: Judged, held: Held) -> tuple[bool, Update | None]:
         if (target.raw, target.quality) == (shown.raw, shown.quality):
             return False, None
         worse = is_worse(shown, target)
-        return not worse, replace(target, time_ms=max(target.time_ms, shown.time_ms)) if worse else None
+        return not worse, target if worse else None
     if target.quality.validity > Validity.QUESTIONABLE >= shown.quality.validity:
         # The new value waits for its record, but the old one must not go on looking good meanwhile.
         quality = shown.quality.because(target.quality.causes, target.quality.validity)
@@ -330,6 +337,11 @@ def _line(row: PointRow, reading: Reading, judged: Judged | Rule) -> records.Lin
     return records.Line(row.name, judged.update, judged.rules, reading.value)
 
 
+def _floor_ms(candidate: Candidate, held: Held) -> int:
+    """The earliest time that may be shown now."""
+    return held.floor_ms if candidate.judged.value else held.shown.time_ms
+
+
 def _overtaken(candidate: Candidate, held: Held) -> bool:
     """Whether something newer of the same publisher has been said of the point since."""
     return held.taken is not None and held.taken[0] == candidate.taken[0] and candidate.taken[1] < held.taken[1]
@@ -341,7 +353,7 @@ def _crossed(candidate: Candidate, held: Held) -> Held:
         shown=update,
         crossed=update if candidate.judged.value else held.crossed,
         fresh_mono_ms=candidate.fresh_mono_ms,
-        floor_ms=update.time_ms,
+        floor_ms=max(held.floor_ms, candidate.taken[1]),
         taken=candidate.taken,
         accepted=candidate.judged.accepted,
     )

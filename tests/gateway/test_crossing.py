@@ -300,6 +300,28 @@ def test_a_publisher_whose_clock_steps_back_goes_on_and_its_times_stand_still() 
     assert (bench.shown[POWER].raw, bench.shown[POWER].time_ms) == (2, T0)
 
 
+def test_bad_news_that_waits_for_its_record_is_never_older_than_what_it_speaks_of() -> None:
+    """Our clock is ahead of the headend's, and stamped that the boundary was closed."""
+    bench = Bench()
+    bench.headend.made_ms -= 3_600_000
+    bench.cross(bench.headend.soc(50.0))
+    bench.isolate()
+    bench.state = crossing.open_stream(crossing.rejoin(bench.state), NONCE, bench.clock.now)
+    early = bench.admit(bench.headend.soc(None))
+    bench.clock.advance(1)
+    late = bench.admit(bench.headend.soc(None))
+    bench.release(early.candidates)
+    assert (bench.shown[SOC].quality.validity, bench.shown[SOC].time_ms) == (Validity.INVALID, T0)
+    bench.clock.advance(3)
+    bench.age()
+    assert bench.shown[SOC].time_ms == T0 + 4000
+    assert bench.release(late.candidates) == ()
+    bench.beats = 0
+    bench.wait(1.0)
+    bench.cross(bench.headend.soc(51.0))
+    assert bench.shown[SOC].time_ms == T0 - 3_599_000  # when it was calculated, by its publisher's clock
+
+
 def test_what_waits_while_a_publishers_clock_steps_back_holds_up_nothing_after_it() -> None:
     """The disk is slow, and the headend comes back with a clock that was set back by an hour."""
     bench = Bench()
