@@ -85,12 +85,20 @@ def store(body: Body, salt: bytes) -> tuple[bytes, BodyRef]:
     if len(plain) > PLAIN_LIMIT:
         raise BadEntry(f"the body is {len(plain)} bytes; the most is {PLAIN_LIMIT}: split it into several records")
     stored = zlib.compress(plain, 6)
+    return stored, _ref(stored, tree.root_of(_leaves(columns, salt)).hex())
+
+
+def stored_as(stored: bytes, ref: BodyRef) -> BodyRef:
+    """What the header says of the same values stored as other bytes: encrypted."""
+    return _ref(stored, ref.root)
+
+
+def _ref(stored: bytes, root: str) -> BodyRef:
     if len(stored) > STORED_LIMIT:
         raise BadEntry(
             f"the body is {len(stored)} bytes compressed; the most is {STORED_LIMIT}: split it into several records"
         )
-    root = tree.root_of(_leaves(columns, salt)).hex()
-    return stored, BodyRef(sha256(stored).hexdigest(), len(stored), root)
+    return BodyRef(sha256(stored).hexdigest(), len(stored), root)
 
 
 def open_stored(stored: bytes) -> Opened | Encrypted | MalformedBody:

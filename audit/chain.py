@@ -9,11 +9,14 @@ from itertools import groupby
 from audit import body as bodies
 from audit import record
 from audit.body import BodyRef
+from audit.kinds import is_logs_own
 from audit.record import FIRST_PREV, Entry, Reading
 from audit.tree import Growing, Peaks
 
 Salt = Callable[[], bytes]
 """32 fresh random bytes."""
+Encrypt = Callable[[int, bytes], bytes]
+"""What is stored in place of the zlib stream of a record's body, by the record's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,9 @@ def prepare(timed: Timed, salt: Salt) -> Prepared:
     return Prepared(timed, stored, ref)
 
 
-def extend(origin: str, position: Position, batch: Sequence[Prepared], segment_lines: int) -> Extension:
+def extend(
+    origin: str, position: Position, batch: Sequence[Prepared], segment_lines: int, encrypt: Encrypt | None = None
+) -> Extension:
     """The records of a batch behind `position`. BadEntry if one of them cannot be a record: then none of them is."""
     tree = Growing(position.size, position.peaks)
     pieces: list[Piece] = []
@@ -90,12 +95,16 @@ def extend(origin: str, position: Position, batch: Sequence[Prepared], segment_l
         pieces.append(Piece((tree.size - 1) // segment_lines, header_at, b"".join(lines), body_at, b"".join(stored)))
 
     for one in batch:
-        line = record.encode(record.header(one.timed.entry, one.timed.reading, origin, tree.size, one.ref, prev))
+        body, ref = one.stored, one.ref
+        if encrypt is not None and ref is not None and not is_logs_own(one.timed.entry.kind):
+            body = encrypt(tree.size, body)
+            ref = bodies.stored_as(body, ref)
+        line = record.encode(record.header(one.timed.entry, one.timed.reading, origin, tree.size, ref, prev))
         leaf = record.line_hash(line)
         tree.push(leaf)
         prev = leaf.hex()
         lines.append(line + b"\n")
-        stored.append(one.stored)
+        stored.append(body)
         if tree.size % segment_lines == 0:
             cut_piece()
             lines, stored, header_at, body_at = [], [], 0, 0

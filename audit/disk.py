@@ -110,3 +110,15 @@ class PosixDisk:
             os.close(handle)
             raise
         return os.fdopen(handle, "rb")
+
+
+def write_durable(path: Path, data: bytes, mode: int = 0o640) -> None:
+    """Put a whole file in place, durable with its name when this returns. Its folder must be there."""
+    waiting = path.with_name(f"{path.name}.next")
+    handle = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(handle)
+    waiting.replace(path)
+    PosixDisk().sync_folder(path.parent)

@@ -18,7 +18,6 @@ from audit.reading import open_regular
 
 Key = TypeVar("Key")
 
-PRIVATE = "audit.key"
 PUBLIC = "audit.pub"
 FILE_LIMIT = 2**20
 """Bytes of the longest key file that is read: thousands of verifier keys."""
@@ -37,9 +36,12 @@ def generate() -> Ed25519PrivateKey:
     return Ed25519PrivateKey.generate()
 
 
-def write(folder: Path, key: Ed25519PrivateKey, origin: str) -> KeyFiles:
-    """Write both files into `folder`, which must exist. BadKey where one is there already: no key is overwritten."""
-    files = KeyFiles(folder / PRIVATE, folder / PUBLIC)
+def write(folder: Path, key: Ed25519PrivateKey, origin: str, stem: str = "audit") -> KeyFiles:
+    """Write both files into `folder`, which must exist. BadKey where one is there already: no key is overwritten.
+
+    `origin` is the key's name: the log's, or a person's. `stem`: what the files are called.
+    """
+    files = KeyFiles(folder / f"{stem}.key", folder / f"{stem}.pub")
     write_both(files, key, str(verifier_key(origin, key.public_key())))
     return files
 

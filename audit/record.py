@@ -85,6 +85,11 @@ class Header:
     body: BodyRef | None
     prev: str
 
+    @property
+    def reading(self) -> Reading:
+        """The clocks at its submission."""
+        return Reading(self.t, self.mono_us, self.boot, self.clock)
+
 
 class Scanned(NamedTuple):
     """What the chain needs of a line that has the form of a header. A tuple: one is made for every line."""

@@ -6,6 +6,7 @@ chain and have its root. What lies behind it was never released; it is measured,
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,10 +20,11 @@ from audit.chain import Position, Walk
 from audit.checkpoint import Checkpoint
 from audit.disk import Disk
 from audit.errors import BadKey, Damaged, LogExists
+from audit.forms import HASH_BYTES
 from audit.layout import Layout
 from audit.note import MalformedNote, VerifierKey, verifier_key
-from audit.record import FIRST_PREV, LINE_LIMIT, line_hash
-from audit.store import later_files, write_next
+from audit.record import FIRST_PREV, LINE_LIMIT, Header, decode, line_hash
+from audit.store import later_files, write_whole
 from audit.tree import EMPTY_ROOT, Growing
 
 _CHUNK = 2**20
@@ -45,6 +47,8 @@ class Found:
     origin: str
     position: Position
     cut: Cut | None
+    last: Header | None
+    """The last record; None for a log without any."""
 
 
 def make(disk: Disk, layout: Layout, key: Ed25519PrivateKey, origin: str) -> None:
@@ -58,7 +62,7 @@ def make(disk: Disk, layout: Layout, key: Ed25519PrivateKey, origin: str) -> Non
         disk.sync_folder(layout.folder.parent)
     for folder in (layout.headers_folder, layout.bodies_folder):
         disk.make_folder(folder)
-    write_next(disk, layout, checkpoint.sign(Checkpoint(origin, 0, EMPTY_ROOT), key))
+    write_whole(disk, layout.next_checkpoint, checkpoint.sign(Checkpoint(origin, 0, EMPTY_ROOT), key))
     disk.replace(layout.next_checkpoint, layout.checkpoint)
     disk.sync_folder(layout.folder)
 
@@ -66,32 +70,65 @@ def make(disk: Disk, layout: Layout, key: Ed25519PrivateKey, origin: str) -> Non
 def find(disk: Disk, layout: Layout, key: Ed25519PrivateKey) -> Found:
     """Where the log stands. Damaged where it is not what its checkpoint signs; BadKey where the key is not its own."""
     newest = _trusted(_read(disk, layout.checkpoint), layout, key)
-    walk = Walk(_full_segments(disk, layout, newest), layout.segment_lines)
+    behind_full, line = _full_segments(disk, layout, newest)
+    walk = Walk(behind_full, layout.segment_lines)
     last = layout.segment_of(newest.size)
-    lines = _lines_of(disk, layout.headers(last))
+    lines = _lines_of(_chunks(disk, layout.headers(last), 0))
     for _ in range(newest.size - last * layout.segment_lines):
-        wrong = walk.take(next(lines, b""))
+        line = next(lines, b"")
+        wrong = walk.take(line)
         if wrong is not None:
             raise _not_there(layout, newest, wrong)
     position = walk.position()
     if position.root() != newest.root:
         raise Damaged(f"{layout.folder}: its {newest.size} records do not have the root that is signed. {_ADVICE}")
     _check_bodies(disk, layout, position)
-    return Found(newest.origin, position, _measure(disk, layout, position))
+    return Found(newest.origin, position, _measure(disk, layout, position), _last(layout, newest, line))
 
 
-def _full_segments(disk: Disk, layout: Layout, newest: Checkpoint) -> Position:
-    """The end of the full segments. Their lines are only hashed: the signed root says whether they are the same."""
-    tree, prev = Growing(), FIRST_PREV
+def _last(layout: Layout, newest: Checkpoint, line: bytes) -> Header | None:
+    """The last record, read whole."""
+    if not newest.size:
+        return None
+    try:
+        return decode(line)
+    except ValueError as problem:
+        raise _not_there(layout, newest, f"record {newest.size - 1} cannot be read: {problem}") from None
+
+
+def _full_segments(disk: Disk, layout: Layout, newest: Checkpoint) -> tuple[Position, bytes]:
+    """The end of the full segments, and their last line. Lines are only hashed: the signed root says what they are."""
+    tree, prev, last = Growing(), FIRST_PREV, b""
     for segment in range(layout.segment_of(newest.size)):
-        lines = islice(_lines_of(disk, layout.headers(segment)), layout.segment_lines)
-        for line in lines:
-            leaf = line_hash(line)
+        for leaf, line in islice(_leaves(disk, layout, segment), layout.segment_lines):
             tree.push(leaf)
-            prev = leaf.hex()
+            prev, last = leaf.hex(), line
         if tree.size < (segment + 1) * layout.segment_lines:
             raise _not_there(layout, newest, f"record {tree.size} is missing")
-    return Position(tree.size, tree.peaks, prev)
+    return Position(tree.size, tree.peaks, prev), last
+
+
+def _leaves(disk: Disk, layout: Layout, segment: int) -> Iterator[tuple[bytes, bytes]]:
+    """A full segment's leaf hashes with their lines, in whichever form it is; without lines where it was pruned."""
+    if disk.exists(layout.headers(segment)):
+        lines = _lines_of(_chunks(disk, layout.headers(segment), 0))
+    elif disk.exists(layout.packed(segment)):
+        lines = _lines_of(_inflated(_chunks(disk, layout.packed(segment), 0)))
+    else:
+        hashes = b"".join(_chunks(disk, layout.hashes(segment), 0))
+        yield from ((hashes[at : at + HASH_BYTES], b"") for at in range(0, len(hashes), HASH_BYTES))
+        return
+    for line in lines:
+        yield line_hash(line), line
+
+
+def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        for chunk in chunks:
+            yield inflater.decompress(chunk)
+    except zlib.error:
+        return  # then lines are missing
 
 
 _ADVICE = (
@@ -136,21 +173,14 @@ def _read(disk: Disk, path: Path) -> bytes:
         file.close()
 
 
-def _lines_of(disk: Disk, path: Path) -> Iterator[bytes]:
-    """Every whole line of a file, without its newline; none where there is no file."""
-    if not disk.exists(path):
-        return
-    file = disk.open(path)
-    try:
-        offset, rest = 0, b""
-        while chunk := file.read_at(offset, _CHUNK):
-            offset += len(chunk)
-            *whole, rest = (rest + chunk).split(b"\n")
-            yield from whole
-            if len(rest) > LINE_LIMIT:
-                return
-    finally:
-        file.close()
+def _lines_of(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Every whole line of a file's bytes, without its newline."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from whole
+        if len(rest) > LINE_LIMIT:
+            return
 
 
 def _check_bodies(disk: Disk, layout: Layout, position: Position) -> None:

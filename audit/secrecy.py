@@ -21,10 +21,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from audit import body as bodies
 from audit.body import ENCRYPTED, Encrypted, MalformedBody, Opened
+from audit.disk import write_durable
 from audit.errors import BadKey
 from audit.reading import open_regular
 
 KEY_BYTES: Final = 32
+NONCE_BYTES: Final = 12
 _NONCE_AT, _TEXT_AT, _TAG_BYTES = 5, 17, 16
 OVERHEAD: Final = _TEXT_AT + _TAG_BYTES
 """By how many bytes an encrypted body is longer than the zlib stream in it."""
@@ -111,17 +113,6 @@ class KeyFolder:
         known = self.of(segment)
         if known is not None:
             return known
-        key, path = self.fresh(KEY_BYTES), self.path(segment)
-        waiting = path.with_suffix(".next")
-        handle = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(key.hex().encode() + b"\n")
-            file.flush()
-            os.fsync(handle)
-        waiting.replace(path)
-        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        key = self.fresh(KEY_BYTES)
+        write_durable(self.path(segment), key.hex().encode() + b"\n", 0o600)
         return key

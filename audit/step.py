@@ -5,9 +5,12 @@ The offset of a record is `t - mono_us`. While the clocks run together it stays;
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from audit import kinds
+from audit.canonical import NUMBER_LIMIT
+from audit.chain import Timed
 from audit.record import Entry, Reading
 
 THRESHOLD_US: Final = 1_000_000
@@ -52,11 +55,26 @@ def breaks_promise(kind: str, before: Clocks, after: Clocks, promised_us: int) -
     return None
 
 
-def told(before: Reading | None, after: Reading) -> Entry | None:
-    """The record to write in front of one read at `after`, where the clocks stepped since `before`."""
-    jump = None if before is None else jump_us(before, after)
-    if jump is None or abs(jump) <= THRESHOLD_US:
-        return None
+def told(before: Reading | None, batch: Sequence[Timed]) -> tuple[Timed, ...]:
+    """The batch that follows a record read at `before`, a record in front of each entry where the clocks stepped."""
+    following: list[Timed] = []
+    for timed in batch:
+        if before is not None and timed.reading is not before:
+            jump = jump_us(before, timed.reading)
+            if jump is not None and abs(jump) > THRESHOLD_US and timed.entry.kind not in kinds.OPENINGS:
+                following.append(Timed(_step(jump), timed.reading))
+        following.append(timed)
+        before = timed.reading
+    return tuple(following)
+
+
+def across_opening(last: Reading | None, opened: Reading) -> tuple[Timed, ...]:
+    """The record of a step while the log was closed, within one boot; it stands behind the record of the opening."""
+    jump = None if last is None else jump_us(last, opened)
+    return () if jump is None or abs(jump) <= THRESHOLD_US else (Timed(_step(jump), opened),)
+
+
+def _step(jump: int) -> Entry:
     decision = "forward" if jump > 0 else "back"
     reason = f"UTC went {decision} by {abs(jump) / 1e6:.6f} s against the monotonic clock"
-    return Entry(kinds.STEP, n=min(abs(jump), 2**53 - 1), decision=decision, reason=reason)
+    return Entry(kinds.STEP, n=min(abs(jump), NUMBER_LIMIT - 1), decision=decision, reason=reason)

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit import checkpoint
+from audit import checkpoint, note
 from audit.chain import Extension, Piece, Position
 from audit.checkpoint import Checkpoint
 from audit.disk import Disk, File
 from audit.errors import InDoubt
 from audit.layout import Layout, segment_named
+from audit.note import MalformedNote, Note, VerifierKey, verifier_key
 
 
 class Store:
@@ -30,7 +31,8 @@ class Store:
     def __init__(self, disk: Disk, layout: Layout, key: Ed25519PrivateKey, origin: str, position: Position) -> None:
         self._disk = disk
         self._layout = layout
-        self._key = key
+        self._key = key  # writer thread
+        self._next_key: Ed25519PrivateKey | None = None  # writer thread: the key was changed, the old one's seal is due
         self.origin = origin
         self.position = position  # writer thread
         self._open: dict[Path, File] = {}  # writer thread
@@ -40,11 +42,49 @@ class Store:
     def folder(self) -> Path:
         return self._layout.folder
 
-    def commit(self, extension: Extension) -> None:
+    @property
+    def key(self) -> VerifierKey:
+        """The key that signs the next checkpoint."""
+        return verifier_key(self.origin, (self._next_key or self._key).public_key())
+
+    def change_key(self, key: Ed25519PrivateKey) -> None:
+        """`position` ends with the change to `key`. From here on it signs, once the old key's seal is durable."""
+        self._next_key = key
+
+    def seal(self) -> None:
+        """Make the old key's checkpoint durable as its seal, if the key was changed. OSError: it is still due."""
+        if self._next_key is None:
+            return
+        layout, path = self._layout, self._layout.seal(self.position.size - 1)
+        if not self._disk.exists(layout.seals_folder):
+            self._disk.make_folder(layout.seals_folder)
+        self._disk.sync_folder(layout.folder)
+        write_whole(self._disk, path, checkpoint.sign(self._checkpoint(self.position), self._key))
+        self._disk.sync_folder(layout.seals_folder)
+        self._key, self._next_key = self._next_key, None
+
+    def had(self, key: VerifierKey) -> bool:
+        """Whether this is the log's key, or one that it had and left a seal of."""
+        if key == self.key:
+            return True
+        if not self._disk.exists(self._layout.seals_folder):
+            return False
+        paths = [self._layout.seals_folder / name for name in self._disk.names(self._layout.seals_folder)]
+        return any(self._signed(path, key) for path in paths)
+
+    def _signed(self, path: Path, key: VerifierKey) -> bool:
+        try:
+            return note.check(read_note(self._disk, path), [key]) == note.Signed(key)
+        except MalformedNote:
+            return False  # a seal that a crash interrupted: its change did not become durable either
+
+    def commit(self, extension: Extension, then: Ed25519PrivateKey | None = None) -> None:
         """Make an extension durable and covered by a checkpoint. OSError: none of it is in the log, `position` stands.
 
-        InDoubt: `position` is the new one, but the disk did not confirm the new checkpoint's name.
+        `then`: the extension ends with the change to this key. InDoubt: `position` is the new one, but the disk did not
+        confirm the new checkpoint's name, or the seal of the old key.
         """
+        self.seal()
         untidy, self._untidy = self._untidy, True
         written = [file for piece in extension.pieces for file in self._write(piece)]
         if untidy:
@@ -53,14 +93,19 @@ class Store:
             file.sync()
             if new_in is not None:
                 self._disk.sync_folder(new_in)
-        self._publish(Checkpoint(self.origin, extension.after.size, extension.after.root()))
+        self._publish(self._checkpoint(extension.after))
         self.position = extension.after
         self._untidy = False
+        self._next_key = then
         try:
             self._close_behind(extension.pieces[-1].segment)
             self._disk.sync_folder(self._layout.folder)
+            self.seal()
         except OSError as problem:
             raise InDoubt(f"the checkpoint's new name is not confirmed by the disk: {problem}") from problem
+
+    def _checkpoint(self, position: Position) -> Checkpoint:
+        return Checkpoint(self.origin, position.size, position.root())
 
     def _write(self, piece: Piece) -> list[tuple[File, Path | None]]:
         """The files written, not yet synced, each with the folder whose entry for it is new."""
@@ -94,7 +139,7 @@ class Store:
 
     def _publish(self, new: Checkpoint) -> None:
         """Steps 2 and 3 up to the rename."""
-        write_next(self._disk, self._layout, checkpoint.sign(new, self._key))
+        write_whole(self._disk, self._layout.next_checkpoint, checkpoint.sign(new, self._key))
         self._disk.replace(self._layout.next_checkpoint, self._layout.checkpoint)
 
     def _file(self, path: Path) -> File:
@@ -114,12 +159,21 @@ class Store:
         self._open.clear()
 
 
-def write_next(disk: Disk, layout: Layout, note: bytes) -> None:
-    """Make a checkpoint durable under its waiting name."""
-    file = disk.open(layout.next_checkpoint)
+def read_note(disk: Disk, path: Path) -> Note:
+    """A note's parts. MalformedNote, OSError."""
+    file = disk.open(path)
+    try:
+        return note.parse(file.read_at(0, note.NOTE_LIMIT + 1))
+    finally:
+        file.close()
+
+
+def write_whole(disk: Disk, path: Path, data: bytes) -> None:
+    """Make a file's bytes durable, whatever was in it; its name is the caller's to sync."""
+    file = disk.open(path)
     try:
         file.truncate(0)
-        file.write_at(0, note)
+        file.write_at(0, data)
         file.sync()
     finally:
         file.close()

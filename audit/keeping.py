@@ -1,0 +1,98 @@
+"""What is done to a log as a whole, offline or by its gateway: pack it, prune it, begin it anew after a restore.
+
+Each is a record of the log, and durable in an order that leaves a log which verifies wherever it stops.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from audit import stock
+from audit.disk import write_durable
+from audit.kinds import PACKED
+from audit.layout import SEGMENT_LINES, Layout
+from audit.log import Log
+from audit.note import verifier_key
+from audit.record import Entry, Header
+from audit.retention import DAY_US
+from audit.statement import Pruning, Rebase, pruning
+from audit.step import THRESHOLD_US
+from audit.stock import Segment
+
+PLAIN_STAYS_US: Final = DAY_US
+"""How long a packed segment's plain file stays: whoever began to verify before has ended by then."""
+
+
+def pack(log: Log, layout: Layout, size: int) -> tuple[int, ...]:
+    """Pack the full segments among the first `size` records that are not packed. Which ones; OSError, NotRecorded."""
+    done = []
+    for segment in range(size // layout.segment_lines):
+        plain, packed = layout.headers(segment), layout.packed(segment)
+        if plain.exists() and not packed.exists():
+            data = gzip.compress(plain.read_bytes(), mtime=0)
+            write_durable(packed, data)
+            log.state(Entry(PACKED, n=segment, digests={"file": sha256(data).hexdigest()})).result()
+            done.append(segment)
+    return tuple(done)
+
+
+def drop_plain(layout: Layout, size: int, now: int) -> tuple[int, ...]:
+    """Remove the plain files of segments that were packed a day before `now` or earlier. Which ones."""
+    done = []
+    for segment, header in sorted(stock.packings(layout, size).items()):
+        plain = layout.headers(segment)
+        if header.t + PLAIN_STAYS_US <= now and plain.exists() and _is(layout.packed(segment), header):
+            plain.unlink()
+            done.append(segment)
+    return tuple(done)
+
+
+def _is(packed: Path, header: Header) -> bool:
+    return packed.exists() and sha256(packed.read_bytes()).hexdigest() == header.digests.get("file")
+
+
+def prune(log: Log, layout: Layout, segments: Sequence[Segment], approval: bytes, reason: str) -> Pruning:
+    """Take these neighbouring segments' lines and bodies away. `approval` was found good. OSError, NotRecorded."""
+    said = pruning(segments[0].span.segment, [segment.sealed for segment in segments])
+    for segment in segments:
+        number = segment.span.segment
+        write_durable(layout.kept(number), segment.kept)
+        write_durable(layout.hashes(number), segment.hashes)
+    entry = said.entry(_put_approval(layout, approval), reason)
+    log.state(entry).result()
+    for segment in segments:
+        number = segment.span.segment
+        for path in (layout.headers(number), layout.packed(number), layout.bodies(number)):
+            path.unlink(missing_ok=True)
+    return said
+
+
+def _put_approval(layout: Layout, approval: bytes) -> str:
+    """Make an approval durable in the log's folder; its digest."""
+    digest = sha256(approval).hexdigest()
+    layout.approvals_folder.mkdir(mode=0o750, exist_ok=True)
+    write_durable(layout.approval(digest), approval)
+    return digest
+
+
+def rebase(
+    folder: Path,
+    key: Ed25519PrivateKey,
+    origin: str,
+    old: Rebase,
+    approval: bytes,
+    *,
+    segment_lines: int = SEGMENT_LINES,
+) -> None:
+    """Begin a new log that carries on after `old`. `approval` was found good. LogExists, BadKey, OSError."""
+    Log.init(folder, key, origin, segment_lines=segment_lines)
+    digest = _put_approval(Layout(folder, segment_lines), approval)
+    first = old.entry(verifier_key(origin, key.public_key()), digest, THRESHOLD_US)
+    with Log.open(folder, key, first=first, segment_lines=segment_lines):
+        pass
