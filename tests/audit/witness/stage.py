@@ -1,0 +1,62 @@
+"""What the witness's tests share: a log that is nothing but leaves and a key, a witness, and requests between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from audit import checkpoint, proof, tree
+from audit.checkpoint import Checkpoint
+from audit.note import VerifierKey, verifier_key
+from audit.witness import request, store
+from audit.witness.cosignature import WitnessKey, witness_key
+from audit.witness.store import WitnessStore
+
+ORIGIN = "example.com/gateway-1"
+NAME = "compliance.example/w1"
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+WITNESS = Ed25519PrivateKey.from_private_bytes(bytes(range(2, 34)))
+NOW_S = 1_790_000_000
+
+
+def log_key(key: Ed25519PrivateKey = KEY, origin: str = ORIGIN) -> VerifierKey:
+    return verifier_key(origin, key.public_key())
+
+
+def wkey(key: Ed25519PrivateKey = WITNESS, name: str = NAME) -> WitnessKey:
+    return witness_key(name, key.public_key())
+
+
+def leaves(count: int, view: str = "") -> list[bytes]:
+    """Leaf hashes; each `view` is another log from its first leaf on."""
+    return [tree.leaf_hash(f"{view}{number}".encode()) for number in range(count)]
+
+
+def forked(count: int, at: int) -> list[bytes]:
+    """Leaves that are another log's from leaf `at` on."""
+    return [*leaves(at), *leaves(count, "other view")[at:]]
+
+
+def tip(held: Sequence[bytes], origin: str = ORIGIN) -> Checkpoint:
+    return Checkpoint(origin, len(held), tree.root_of(held))
+
+
+def signed(held: Sequence[bytes], key: Ed25519PrivateKey = KEY, origin: str = ORIGIN) -> bytes:
+    return checkpoint.sign(tip(held, origin), key)
+
+
+def asked(old: int, held: Sequence[bytes], key: Ed25519PrivateKey = KEY, origin: str = ORIGIN) -> bytes:
+    """An add-checkpoint body for a log of these leaves."""
+    steps = proof.roots(proof.consistency(old, len(held)), held)
+    return request.encode(old, steps, signed(held, key, origin))
+
+
+def made(folder: Path, *logs: VerifierKey) -> WitnessStore:
+    """A witness in `folder` that knows these logs, by default the one of KEY."""
+    store.init(folder, NAME)
+    opened = WitnessStore.open(folder)
+    opened.trust(logs or (log_key(),))
+    return opened
