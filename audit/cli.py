@@ -31,6 +31,7 @@ from audit.reading import open_regular
 from audit.record import Header
 from audit.secrecy import KeyFolder
 from audit.verify import CouldNotTell, Tampered, Verdict, Verified, verify
+from audit.witness.cli import witness
 
 FOUND_WRONG = 1
 COULD_NOT_TELL = 2
@@ -49,6 +50,9 @@ class _Undecided(click.ClickException):
 @click.group()
 def audit() -> None:
     """The tamper-evident trail: verify it, look into it, make its key."""
+
+
+audit.add_command(witness)
 
 
 @audit.command("verify")
