@@ -23,7 +23,8 @@ class Rule:
     """`members` takes part at all; `claim` is each one's weight in one direction (up: more injection).
 
     `of_total`: the whole power is in proportion to the claim, else only its change from where it starts. `curtails`: it
-    starts from each one's possible output, else from 0 W. `in_order`: the cheapest first, all of it, then the next.
+    starts from each one's possible output, else from 0 W, and what is taken away in all is in proportion. `in_order`:
+    the cheapest first, all of it, then the next.
     """
 
     name: str
@@ -41,9 +42,19 @@ class Rule:
             return _in_order(columns, room_w)
         largest = claim.max(initial=0.0)
         weight = np.where(claim > 0, np.maximum(claim / largest, _LEAST), 0.0) if largest > 0 else claim
-        if not self.of_total or not x_w.any():
-            return weight, None
-        return weight, np.maximum(x_w if up else -x_w, 0.0)
+        return weight, self._moved(columns, claim, x_w, up)
+
+    def _moved(self, columns: Columns, claim: Column, x_w: Column, up: bool) -> Column | None:
+        """How far each has come already of what is in proportion, W, as an inner limit may have moved it; None: no one.
+
+        It counts: whoever was curtailed for the site's sake has given that part of what the feeder wants.
+        """
+        if self.of_total and x_w.any():
+            return np.maximum(x_w if up else -x_w, 0.0)
+        if not self.curtails or up:
+            return None
+        taken_w = np.where(claim > 0, np.maximum(_output(columns, x_w, x_w, up) - x_w, 0.0), 0.0)
+        return taken_w if taken_w.any() else None
 
 
 def _in_order(columns: Columns, room_w: Column) -> tuple[Column, Column]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dermscore.dispatch import Allocation, BoundSource, Columns, Limit, allocate
-from dermscore.dispatch.rules import CAPACITY_SHARE, CURTAIL_BY_OUTPUT, HEADROOM, MERIT_ORDER
+from dermscore.dispatch.rules import CAPACITY_SHARE, CURTAIL_BY_OUTPUT, CURTAIL_BY_RATING, HEADROOM, MERIT_ORDER
 from dermscore.dispatch.solve import BY_MAX, BY_RULE
 from tests.dermscore.dispatch.nests import Nest, nests
 
@@ -127,6 +127,20 @@ def test_a_curtailment_keeps_the_limits_of_inner_nodes_too() -> None:
     down = share(8, (Limit("n", "L", generation_limit_w=3, load_limit_w=0),), rule=CURTAIL_BY_OUTPUT, **pv)
     assert down.delivered_w == pytest.approx(8)
     assert down.setpoint_w[0] <= 3
+
+
+@pytest.mark.parametrize("rule", [CURTAIL_BY_RATING, CURTAIL_BY_OUTPUT])
+@pytest.mark.parametrize(("target_w", "outer_w"), [(10, math.inf), (20, 10)])
+def test_what_an_inner_limit_took_away_counts_in_what_the_outer_one_wants(
+    rule: str, target_w: float, outer_w: float
+) -> None:
+    """A limit that binds no more once all have given their part must leave no trace in the parts."""
+    pv = {"ids": ["p", "q"], "min_w": 0.0, "max_w": 10.0, "at": ["n", "s"], "output_w": [10.0, 10.0]}
+    outer = () if outer_w == math.inf else (Limit("", "O", export_limit_w=outer_w),)
+    both = share(target_w, (Limit("n", "L", export_limit_w=9), *outer), rule=rule, **pv)
+    assert both.setpoint_w == pytest.approx([5, 5])
+    binding = share(target_w, (Limit("n", "L", export_limit_w=3), *outer), rule=rule, **pv)
+    assert binding.setpoint_w == pytest.approx([3, 7])
 
 
 def test_it_says_when_a_load_or_an_import_limit_is_broken() -> None:
