@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from dermscore.policy import load_folder as load_policy
     from dermscore.quality import Cause, Quality, Source, Validity
     from dermscore.quantities import PointKind, Quantity, Series
+    from dermscore.replay import Difference, Past, Replayed, replay
+    from dermscore.request import Aim, Declined, Facts, Granted, Part, Request
     from dermscore.request import Aim, Declined, Facts, Granted, Part, Request
     from dermscore.sheets import read_commands, read_points
 
@@ -81,6 +83,7 @@ __all__ = [
     "Declined",
     "Denied",
     "DermsError",
+    "Difference",
     "Envelope",
     "Event",
     "EventStatus",
@@ -103,6 +106,7 @@ __all__ = [
     "NotSetUp",
     "Now",
     "Part",
+    "Past",
     "PointKind",
     "PointRow",
     "Policy",
@@ -112,6 +116,7 @@ __all__ = [
     "Quality",
     "Quantity",
     "Refused",
+    "Replayed",
     "Request",
     "Series",
     "Share",
@@ -130,10 +135,12 @@ __all__ = [
     "envelope",
     "explain",
     "explain_series",
+    "load_decisions",
     "load_fleet",
     "load_policy",
     "read_commands",
     "read_points",
+    "replay",
 ]
 
 # Module: what it gives, as `name` or as `name=its name there`.
@@ -141,6 +148,8 @@ _SOURCES = {
     "dermscore.aggregate": "Aggregate aggregates explain_series",
     "dermscore.assets": "load_fleet=load_file",
     "dermscore.decision": "decide",
+    "dermscore.decision": "decide",
+    "dermscore.decisionlog": "load_decisions=load_file",
     "dermscore.dispatch": "Allocation Bound BoundSource Bounds Columns Control Controls Envelope Event EventStatus"
     " Excluded Limit Mode Refused Share ShortfallCause allocate arbitrate check_asset envelope explain",
     "dermscore.errors": "BadInput DermsError NotSetUp Problem Unreadable",
@@ -152,6 +161,8 @@ _SOURCES = {
     "dermscore.policy": "Allowed Denied Policy Principal Program load_policy=load_folder",
     "dermscore.quality": "Cause Quality Source Validity",
     "dermscore.quantities": "PointKind Quantity Series",
+    "dermscore.replay": "Difference Past Replayed replay",
+    "dermscore.request": "Aim Declined Facts Granted Part Request",
     "dermscore.request": "Aim Declined Facts Granted Part Request",
 }
 _PLACES = {

@@ -114,15 +114,13 @@ class _Deciding:
         verdict = self.policy.authorize(request.who, _ACTIONS[request.aim], path, request.target_w, now=self.now)
         if isinstance(verdict, Denied):
             return _No(Kind.DENIED, verdict.reason)
-        outside = (
-            program.refusal(path) if request.aim is Aim.TARGET else None
-        )  # what it holds, it may give back anywhere
+        if request.aim is Aim.RELEASE:
+            return None  # what it holds, it may give back anywhere
+        outside = program.refusal(path)
         return None if outside is None else _No(Kind.DENIED, outside)
 
     def _duration(self, program: Program) -> _No | None:
         request = self.request
-        if request.target_w is not None and not isfinite(request.target_w):
-            return _No(Kind.LIMITS, "the power asked for is not a number")
         if request.duration_s is None:
             return None
         if not (isfinite(request.duration_s) and request.duration_s > 0):
