@@ -62,7 +62,6 @@ if TYPE_CHECKING:
     from dermscore.quantities import PointKind, Quantity, Series
     from dermscore.replay import Difference, Past, Replayed, replay
     from dermscore.request import Aim, Declined, Facts, Granted, Part, Request
-    from dermscore.request import Aim, Declined, Facts, Granted, Part, Request
     from dermscore.sheets import read_commands, read_points
 
 __all__ = [
@@ -148,7 +147,6 @@ _SOURCES = {
     "dermscore.aggregate": "Aggregate aggregates explain_series",
     "dermscore.assets": "load_fleet=load_file",
     "dermscore.decision": "decide",
-    "dermscore.decision": "decide",
     "dermscore.decisionlog": "load_decisions=load_file",
     "dermscore.dispatch": "Allocation Bound BoundSource Bounds Columns Control Controls Envelope Event EventStatus"
     " Excluded Limit Mode Refused Share ShortfallCause allocate arbitrate check_asset envelope explain",
@@ -162,7 +160,6 @@ _SOURCES = {
     "dermscore.quality": "Cause Quality Source Validity",
     "dermscore.quantities": "PointKind Quantity Series",
     "dermscore.replay": "Difference Past Replayed replay",
-    "dermscore.request": "Aim Declined Facts Granted Part Request",
     "dermscore.request": "Aim Declined Facts Granted Part Request",
 }
 _PLACES = {

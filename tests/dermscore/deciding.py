@@ -36,7 +36,7 @@ def _asset(name: str, site: str, mw: float, mwh: float) -> Asset:
 
 
 _GIVEN: Final = (("A", "s1", 30, 60), ("B", "s1", 20, 40), ("P", "s1", 10, 0), ("C", "s2", 30, 60))
-ASSETS: Final = {name: each[0]: _asset(*each) for each in _GIVEN}
+ASSETS: Final = {each[0]: _asset(*each) for each in _GIVEN}
 FLEET: Final = Fleet({"s1": Site("s1", "One", "", S1), "s2": Site("s2", "Two", "", S2)}, ASSETS)
 
 
