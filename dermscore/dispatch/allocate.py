@@ -49,6 +49,7 @@ class Share:
 class ShortfallCause:
     """`w` watts of the shortfall (its sign), and what kept them away: one asset's bound, or the limit of a node.
 
+    `detail` says it in words that stand alone, with the name of the asset or the path of the node.
     `asset_id` is "" where it is a node's, or where nobody has a share; `node` is its path, None where it is an asset's.
     """
 
@@ -197,7 +198,8 @@ class Allocation:
             return excluded.source, excluded.detail
         arrays = self.envelope.arrays
         side = arrays.high if self.shortfall_w > 0 else arrays.low
-        return arrays.source_of(side, place), bound_detail(self.envelope, side, place)
+        name = self.envelope.columns.ratings.names[place]
+        return arrays.source_of(side, place), f"{name}: {bound_detail(self.envelope, side, place)}"
 
     def _left_out(self, place: int) -> Excluded:
         excluded = self.envelope.excluded.get(self._id(place))

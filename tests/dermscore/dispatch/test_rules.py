@@ -66,7 +66,7 @@ def test_a_curtailment_cannot_give_more_than_there_is_and_never_turns_into_load(
     more = share(11, CURTAIL_BY_OUTPUT, **pv)
     assert (more.delivered_w, more.shortfall_w) == (8, 3)
     assert [(cause.asset_id, cause.source) for cause in more.causes] == [("0", BoundSource.AVAILABLE)]
-    assert more.causes[0].detail == "its available 8 W"
+    assert more.causes[0].detail == "0: its available 8 W"
     assert share(-3, CURTAIL_BY_OUTPUT, **pv).delivered_w == 0
 
 
