@@ -210,7 +210,7 @@ def judge(approval: Approval, ring: Ring, action: str, subject: str, at: int) ->
             continue
         if not person.key.verifies(line.signature, approval.signed.text):
             return NotApproved((f"the signature of {line.name} is wrong",))
-        why_not = _does_not_count(person, approval.request.author, at)
+        why_not = does_not_count(person, approval.request.author, at)
         if why_not is None:
             counted.setdefault(person.name, person)
         else:
@@ -221,7 +221,7 @@ def judge(approval: Approval, ring: Ring, action: str, subject: str, at: int) ->
     return NotApproved((f"it is approved {have}, and {PERSONS_NEEDED} different persons are needed", *reasons))
 
 
-def _does_not_count(person: Person, author: str, at: int) -> str | None:
+def does_not_count(person: Person, author: str, at: int) -> str | None:
     if person.name == author:
         return "is its author"
     if person.role not in APPROVING:

@@ -24,6 +24,8 @@ from audit import body as bodies
 from audit import checkpoint, keys, record
 from audit.approval import Ring
 from audit.body import BodyRef
+from audit.cli_keeping import pack, prune, rebase, rotate_key
+from audit.cli_people import approve_command, person_group, ring_group
 from audit.errors import AuditError
 from audit.layout import Layout
 from audit.note import NOTE_LIMIT, MalformedNote
@@ -53,6 +55,10 @@ def audit() -> None:
 
 
 audit.add_command(witness)
+
+
+for _command in (person_group, ring_group, approve_command, rotate_key, pack, prune, rebase):
+    audit.add_command(_command)
 
 
 @audit.command("verify")

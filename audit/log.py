@@ -25,7 +25,7 @@ from audit.disk import Disk, Held, PosixDisk
 from audit.errors import BadEntry, InDoubt, LogBehind, LogClosed, LogLocked, NoLog, NotRecorded
 from audit.kinds import CLOSE, GAP, KEY, is_logs_own
 from audit.layout import SEGMENT_LINES, Layout
-from audit.note import verifier_key
+from audit.note import VerifierKey, verifier_key
 from audit.record import Entry, Reading
 from audit.secrecy import BodyKeys
 from audit.statement import KeyChange
@@ -163,6 +163,11 @@ class Log:
     @property
     def origin(self) -> str:
         return self._store.origin
+
+    @property
+    def key(self) -> VerifierKey:
+        """The key that signs from here on; a change that is on its way does not show yet."""
+        return self._store.key
 
     @property
     def folder(self) -> Path:

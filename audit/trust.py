@@ -34,19 +34,19 @@ def newest_checkpoint(layout: Layout, keys: Sequence[VerifierKey]) -> Newest:
         newest, signed = checkpoint.parse(_checkpoint_bytes(layout))
     except MalformedNote as problem:
         raise not_trusted(layout, f"the checkpoint {problem}") from None
-    match note.check(signed, keys):
-        case note.Signed(key) if key.name == newest.origin:
-            return Newest(newest, signed, key)
-        case note.Signed(key):
-            what = f"the checkpoint is of {newest.origin} and signed by a key of another name, {key.name}"
-        case note.Unsigned(forged=True):
-            what = "the checkpoint's signature is wrong: its text or the signature was altered"
-        case note.Unsigned():
-            if all(key.name != newest.origin for key in keys):
-                raise Stop(CouldNotTell(_another_log(newest, keys)))
-            if newest.size > 0 and is_there(layout.seals_folder):
-                return Newest(newest, signed, None)
-            what = _not_signed(newest, signed)
+    found = note.check(signed, keys)
+    if isinstance(found, note.Signed):
+        if found.key.name == newest.origin:
+            return Newest(newest, signed, found.key)
+        what = f"the checkpoint is of {newest.origin} and signed by a key of another name, {found.key.name}"
+    elif found.forged:
+        what = "the checkpoint's signature is wrong: its text or the signature was altered"
+    elif all(key.name != newest.origin for key in keys):
+        raise Stop(CouldNotTell(_another_log(newest, keys)))
+    elif newest.size > 0 and is_there(layout.seals_folder):
+        return Newest(newest, signed, None)
+    else:
+        what = _not_signed(newest, signed)
     raise not_trusted(layout, what)
 
 
@@ -121,12 +121,11 @@ class Epochs:
         key = (self._named | trusted).get(self._digests[epoch])
         if key is None:
             raise not_trusted(layout, _not_signed(newest.checkpoint, newest.signed))
-        match note.check(newest.signed, [key]):
-            case note.Unsigned(forged=True):
-                raise not_trusted(layout, "the checkpoint's signature is wrong: its text or the signature was altered")
-            case note.Unsigned():
-                what = f"the checkpoint is not signed by the key that the log had then, {key}, but by another one"
-                raise not_trusted(layout, what)
+        found = note.check(newest.signed, [key])
+        if isinstance(found, note.Unsigned):
+            what = f"the checkpoint is not signed by the key that the log had then, {key}, but by another one"
+            altered = "the checkpoint's signature is wrong: its text or the signature was altered"
+            raise not_trusted(layout, altered if found.forged else what)
         if trusted.keys().isdisjoint(self._digests[: epoch + 1]):
             raise not_trusted(layout, _not_signed(newest.checkpoint, newest.signed))
         return key
