@@ -52,7 +52,7 @@ def init(folder: Path, name: str) -> None:
         f"  1. which logs:        derms audit witness trust {folder} --key audit.pub\n"
         f"  2. start it:          derms audit witness run {folder} --listen ADDRESS:7453\n"
         f"  3. on each gateway:   name it, with a copy of {folder / 'witness.pub'}, in gateway.yaml\n"
-        f"Back up witness.key alone, never the folder: a witness that forgets what it has seen vouches for nothing."
+        f"Never restore it from a backup: a witness that has forgotten what it saw vouches for nothing. Make a new one."
     )
 
 

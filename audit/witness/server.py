@@ -82,6 +82,7 @@ class Server:
         self._worker = ThreadPoolExecutor(1, "witness")
         self._refusals = _Refusals()
         self._open: dict[asyncio.StreamWriter, str] = {}  # each connection, and from which address
+        self._talking: set[asyncio.Task[None]] = set()  # the tasks of these connections
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
@@ -98,6 +99,8 @@ class Server:
             self._server.close()
         for writer in list(self._open):
             writer.transport.abort()
+        if self._talking:
+            await asyncio.wait(self._talking)
         await asyncio.to_thread(self._worker.shutdown)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -107,6 +110,10 @@ class Server:
             writer.transport.abort()
             return
         self._open[writer] = address
+        task = asyncio.current_task()
+        assert task is not None
+        self._talking.add(task)
+        task.add_done_callback(self._talking.discard)
         try:
             await self._talk(reader, writer, address)
         except (OSError, EOFError, TimeoutError):

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +20,7 @@ from audit.note import VerifierKey, verifier_key
 from audit.witness import request, store
 from audit.witness.cosignature import WitnessKey, witness_key
 from audit.witness.store import WitnessStore
+from tests.ports import free_ports
 
 ORIGIN = "example.com/gateway-1"
 NAME = "compliance.example/w1"
@@ -60,3 +68,62 @@ def made(folder: Path, *logs: VerifierKey) -> WitnessStore:
     opened = WitnessStore.open(folder)
     opened.trust(logs or (log_key(),))
     return opened
+
+
+ROOT = Path(__file__).parents[3]
+
+
+class WitnessProcess:
+    """`derms audit witness run` in a process of its own."""
+
+    def __init__(self, folder: Path, log: Path) -> None:
+        self.folder = folder
+        self.port = free_ports(1)[0]
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        command = [sys.executable, "-m", "daemon.cli", "audit", "witness", "run", str(self.folder)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, "--listen", f"127.0.0.1:{self.port}"],
+                cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=log, stderr=log,
+            )  # fmt: skip
+        until = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            assert self._process.poll() is None, self.said
+            assert time.monotonic() < until, self.said
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """Ask it to end; its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> int:
+        assert self._process is not None
+        self._process.send_signal(number)
+        code = self._process.wait(30)
+        self._process = None
+        return code
+
+    def __enter__(self) -> WitnessProcess:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self.kill()
