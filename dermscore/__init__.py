@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from dermscore.assets import load_file as load_fleet
     from dermscore.decision import decide
     from dermscore.dispatch import (
+        Accepted,
         Allocation,
         Bound,
         Bounds,
         BoundSource,
+        Broken,
         Columns,
         Control,
         Controls,
@@ -40,8 +42,9 @@ if TYPE_CHECKING:
         envelope,
         explain,
     )
+    from dermscore.dispatch.schedule import Batteries, Bind, Binding, Plan, Prices, plan
     from dermscore.errors import BadInput, DermsError, NotSetUp, Problem, Unreadable
-    from dermscore.guard import Fallback, Guard, GuardState
+    from dermscore.guard import Command, Dropped, Fallback, Guard, GuardState, Taken
     from dermscore.intent import Intent, IntentState, Step
     from dermscore.model import (
         Asset,
@@ -55,27 +58,33 @@ if TYPE_CHECKING:
         Site,
         Snapshot,
     )
+    from dermscore.past import Difference, Past, Replayed, replay
     from dermscore.points import CommandRow, PointRow
     from dermscore.policy import Allowed, Denied, Policy, Principal, Program
     from dermscore.policy import load_folder as load_policy
     from dermscore.quality import Cause, Quality, Source, Validity
     from dermscore.quantities import PointKind, Quantity, Series
-    from dermscore.replay import Difference, Past, Replayed, replay
     from dermscore.request import Aim, Declined, Facts, Granted, Part, Request
     from dermscore.sheets import read_commands, read_points
 
 __all__ = [
+    "Accepted",
     "Aggregate",
     "Aim",
     "Allocation",
     "Allowed",
     "Asset",
     "BadInput",
+    "Batteries",
+    "Bind",
+    "Binding",
     "Bound",
     "BoundSource",
     "Bounds",
+    "Broken",
     "Cause",
     "Columns",
+    "Command",
     "CommandRow",
     "Control",
     "Controls",
@@ -83,6 +92,7 @@ __all__ = [
     "Denied",
     "DermsError",
     "Difference",
+    "Dropped",
     "Envelope",
     "Event",
     "EventStatus",
@@ -106,9 +116,11 @@ __all__ = [
     "Now",
     "Part",
     "Past",
+    "Plan",
     "PointKind",
     "PointRow",
     "Policy",
+    "Prices",
     "Principal",
     "Problem",
     "Program",
@@ -124,6 +136,7 @@ __all__ = [
     "Snapshot",
     "Source",
     "Step",
+    "Taken",
     "Unreadable",
     "Validity",
     "aggregates",
@@ -137,6 +150,7 @@ __all__ = [
     "load_decisions",
     "load_fleet",
     "load_policy",
+    "plan",
     "read_commands",
     "read_points",
     "replay",
@@ -148,10 +162,11 @@ _SOURCES = {
     "dermscore.assets": "load_fleet=load_file",
     "dermscore.decision": "decide",
     "dermscore.decisionlog": "load_decisions=load_file",
-    "dermscore.dispatch": "Allocation Bound BoundSource Bounds Columns Control Controls Envelope Event EventStatus"
-    " Excluded Limit Mode Refused Share ShortfallCause allocate arbitrate check_asset envelope explain",
+    "dermscore.dispatch": "Accepted Allocation Bound BoundSource Bounds Broken Columns Control Controls Envelope Event"
+    " EventStatus Excluded Limit Mode Refused Share ShortfallCause allocate arbitrate check_asset envelope explain",
+    "dermscore.dispatch.schedule": "Batteries Bind Binding Plan Prices plan",
     "dermscore.errors": "BadInput DermsError NotSetUp Problem Unreadable",
-    "dermscore.guard": "Fallback Guard GuardState",
+    "dermscore.guard": "Command Dropped Fallback Guard GuardState Taken",
     "dermscore.intent": "Intent IntentState Step",
     "dermscore.model": "Asset Fleet Impairment ImpairmentKind Kind Measurement Node Now Site Snapshot",
     "dermscore.points": "CommandRow PointRow",
@@ -159,7 +174,7 @@ _SOURCES = {
     "dermscore.policy": "Allowed Denied Policy Principal Program load_policy=load_folder",
     "dermscore.quality": "Cause Quality Source Validity",
     "dermscore.quantities": "PointKind Quantity Series",
-    "dermscore.replay": "Difference Past Replayed replay",
+    "dermscore.past": "Difference Past Replayed replay",
     "dermscore.request": "Aim Declined Facts Granted Part Request",
 }
 _PLACES = {

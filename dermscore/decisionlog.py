@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dermscore.errors import BadInput, Problem, Unreadable
 from dermscore.model import Fleet
-from dermscore.replay import Past
+from dermscore.past import Past
 
 
 def fleet_line(fleet: Fleet) -> tuple[str, bytes]:

@@ -15,10 +15,10 @@ from dermscore.decision import decide
 from dermscore.dispatch import Event, Mode
 from dermscore.intent import Intent
 from dermscore.model import Asset, Fleet, Kind, Measurement, Now, Site, Snapshot
+from dermscore.past import Past
 from dermscore.policy import Policy, Principal, Program, Rule
 from dermscore.policy.limits import Amounts, LimitRule
 from dermscore.quality import GOOD
-from dermscore.replay import Past
 from dermscore.request import Aim, Decision, Facts, Request
 
 MW: Final = 1e6
@@ -136,8 +136,10 @@ def decided(request: Request, known: Facts | None = None, under: Policy | None =
 
 
 def setpoints(decision: Any) -> Mapping[str, float | None]:
-    """What each asset is asked, in MW."""
-    return {part.asset_id: None if part.setpoint_w is None else part.setpoint_w / MW for part in decision.parts}
+    """What each asset is asked, in MW, to the watt."""
+    return {
+        part.asset_id: None if part.setpoint_w is None else round(part.setpoint_w / MW, 6) for part in decision.parts
+    }
 
 
 # --- at random -------------------------------------------------------------------------------------------------------

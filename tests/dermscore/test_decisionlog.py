@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from dermscore.decisionlog import decision_line, fleet_line, load_file, read, write
 from dermscore.errors import BadInput, Unreadable
 from dermscore.model import Impairment, ImpairmentKind
-from dermscore.replay import Past
+from dermscore.past import Past
 from tests.dermscore.deciding import FLEET, NOW, ask, decided, event, facts, pasts
 
 MANY: Final = settings(max_examples=2000 if os.environ.get("DERMS_SOAK") == "1" else 60, deadline=None)

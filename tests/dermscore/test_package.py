@@ -100,5 +100,11 @@ def test_folders_and_files_may_be_named_by_text() -> None:
     assert dermscore.load_policy(str(ROOT / "policies" / "headend")).programs
 
 
+def test_no_name_is_also_a_module() -> None:
+    """Whoever had imported the module first would find it in the place of the name."""
+    parts = {part.stem for part in (ROOT / "dermscore").iterdir()}
+    assert parts & set(dermscore.__all__) == set()
+
+
 def test_the_lists_of_names_agree() -> None:
     assert set(dermscore._PLACES) == set(dermscore.__all__)

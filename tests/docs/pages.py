@@ -22,6 +22,7 @@ PAGES: Final = (
     "docs/tutorial/dispatch-in-a-notebook.md",
     "docs/howto/curtail-a-feeder.md",
     "docs/howto/serve-a-regulation-signal.md",
+    "docs/howto/plan-a-day.md",
 )
 _EXAMPLE: Final = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<shown>.*?)^```\n)?", re.M | re.S)
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dermscore.decisionlog import read, write
+from dermscore.past import Past, Replayed, differing, replay
 from dermscore.policy import Policy, Program
-from dermscore.replay import Past, Replayed, differing, replay
 from dermscore.request import Decision, Declined, Facts, Granted, Kind, Part, Request
 from tests.dermscore.deciding import (
     FLEET,
