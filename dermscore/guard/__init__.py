@@ -10,7 +10,7 @@ their story with the reasons in docs/explanation/life-of-a-setpoint.md.
 """
 
 from dermscore.guard.bounds import at_soc_bound
-from dermscore.guard.fallback import FALLBACK_S, STAGGER_MS, Fallback
+from dermscore.guard.fallback import FALLBACK_S, STAGGER_MS, Fallback, Together
 from dermscore.guard.guard import GRACE_MS, Guard
 from dermscore.guard.orders import Dropped, Orders, Taken, Verdict, offset_ms
 from dermscore.guard.states import STATES, Command, GuardState
@@ -32,6 +32,7 @@ __all__ = [
     "GuardState",
     "Orders",
     "Taken",
+    "Together",
     "Verdict",
     "Way",
     "Writing",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Self
@@ -15,6 +15,20 @@ STAGGER_MS = 5_000
 
 FALLBACK_S = 10.0
 """Where no node limit is given, a fallback crosses an asset's whole rating in this time, in s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What the assets that share a limit come to, W, each >= 0: their ratings, what they inject and absorb at most."""
+
+    rating_w: float
+    up_w: float
+    down_w: float
+
+    @classmethod
+    def of(cls, assets: Iterable[Asset]) -> Self:
+        members = tuple(assets)
+        return cls(sum(map(rating_w, members)), sum(map(_up_w, members)), sum(map(_down_w, members)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +64,8 @@ class Fallback:
         """
         digest = sha256(f"{seed}:{asset.id}".encode()).digest()
         delay_ms = int.from_bytes(digest[:8], "big") * stagger_ms >> 64
-        own = rating_w(asset) / FALLBACK_S
-        if node_ramp_w_per_s is None:
-            return cls(delay_ms, own)
-        if not node_ramp_w_per_s > 0:
-            raise ValueError(f"a node's fallback ramp of {node_ramp_w_per_s} W/s would never end: it must be above 0")
-        total_w = sum(rating_w(member) for member in node) or 1.0
-        return cls(delay_ms, min(own, node_ramp_w_per_s * rating_w(asset) / total_w))
+        own = cls(delay_ms, rating_w(asset) / FALLBACK_S)
+        return own if node_ramp_w_per_s is None else own.part_of(asset, Together.of(node), node_ramp_w_per_s)
 
     def within(
         self,
@@ -70,14 +79,39 @@ class Fallback:
 
         Each limit is a magnitude in W, None is no limit. The part is that of its rating in this direction, so that the
         site keeps the limit whatever each member knows of the others. Where the ratings together keep it anyway, it
-        binds nobody.
+        binds nobody. Of several limits, one after the other, the tightest binds.
 
         Raises:
             ValueError: a limit is negative or not a number.
         """
-        most_w = _part(export_limit_w, _up_w(asset), sum(map(_up_w, site)))
-        least_w = _part(import_limit_w, _down_w(asset), sum(map(_down_w, site)))
-        return replace(self, most_w=most_w, least_w=None if least_w is None else -least_w)
+        together = Together.of(site)
+        return self.part_of(asset, together, export_limit_w=export_limit_w, import_limit_w=import_limit_w)
+
+    def part_of(
+        self,
+        asset: Asset,
+        node: Together,
+        ramp_w_per_s: float | None = None,
+        export_limit_w: float | None = None,
+        import_limit_w: float | None = None,
+    ) -> Self:
+        """The same, held to the asset's part of what a `node` may do; for a whole fleet, where each node is added up
+        once. See `of` and `within`.
+
+        Raises:
+            ValueError: a limit is negative or not a number, or the ramp is not above 0.
+        """
+        if ramp_w_per_s is not None and not ramp_w_per_s > 0:
+            raise ValueError(f"a node's fallback ramp of {ramp_w_per_s} W/s would never end: it must be above 0")
+        most_w = _part(export_limit_w, _up_w(asset), node.up_w)
+        import_w = _part(import_limit_w, _down_w(asset), node.down_w)
+        ramp = None if ramp_w_per_s is None else ramp_w_per_s * rating_w(asset) / (node.rating_w or 1.0)
+        return replace(
+            self,
+            ramp_w_per_s=self.ramp_w_per_s if ramp is None else min(self.ramp_w_per_s, ramp),
+            most_w=_tightest(min, self.most_w, most_w),
+            least_w=_tightest(max, self.least_w, None if import_w is None else -import_w),
+        )
 
     def bounded(self, asset: Asset, w: float | None) -> float | None:
         """`w` (None: what the asset does of itself) as far as the static limit lets it be gone back to."""
@@ -93,6 +127,12 @@ def _part(limit_w: float | None, own_w: float, total_w: float) -> float | None:
     if not limit_w >= 0:
         raise ValueError(f"a limit of {limit_w} W is none: it is a magnitude of 0 or more")
     return None if total_w <= limit_w else limit_w * own_w / total_w
+
+
+def _tightest(of: Callable[[float, float], float], one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return of(one, other)
 
 
 def _up_w(asset: Asset) -> float:

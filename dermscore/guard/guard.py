@@ -53,7 +53,7 @@ class Guard:
         at commissioning; `tolerance_w` how far apart two of its setpoints may be and still be the same.
         """
         fallback = fallback or Fallback.of(asset)
-        orders = Orders(reversion_w=fallback.bounded(asset, asset.reversion_w))
+        orders = Orders(reversion_w=asset.reversion_w)
         return cls(asset, fallback, orders, Way(), Writing(dead_man_ms, tolerance_w))
 
     @property
@@ -112,6 +112,12 @@ class Guard:
     def link(self, up: bool, now: Now) -> Self:
         """The headend is heard again, or silent. Neither changes what is held, nor for how long."""
         return self if up is self.linked else replace(self, linked=up, link_since_ms=now.mono_ms)
+
+    def fall_back_by(self, fallback: Fallback) -> Self:
+        """From now on the way back is this one. A way back that is under way turns to its new end at its new ramp; its
+        stagger is not waited for a second time.
+        """
+        return replace(self, fallback=fallback)
 
     def local(self, on: bool) -> Self:
         """People at the site take the device over, or give it back. What was held is dropped, and nothing is taken.
@@ -181,7 +187,7 @@ class Guard:
 
     def _resolve(self, w: float | None) -> float | None:
         """What "of itself" means for this asset: storage would keep its last setpoint for ever, so it is told 0 W."""
-        return self.fallback.bounded(self.asset, self.asset.reversion_w if w is None else w)
+        return self.asset.reversion_w if w is None else w
 
     def _let_go(self) -> Self:
         orders = replace(self.orders.let_go(), reversion_w=self._resolve(None))
@@ -207,7 +213,7 @@ class Guard:
         if asked_w is None or blind:
             since_ms = now.mono_ms if self.way.since_ms is None else self.way.since_ms
             from_ms = since_ms + self.fallback.delay_ms
-            w = self._ramped(self.orders.reversion_w, from_ms, seen, now)
+            w = self._ramped(self._goal_w, from_ms, seen, now)
             return w, since_ms, f"{state}: {self._why_returning(blind)}"
         # The headend's own word holds at once; what it said in advance for all of them to do alone is ramped.
         # Each waited its own time before the step began (`_in_time`), so it waits no more.
@@ -215,8 +221,8 @@ class Guard:
         return w, None, f"{state}: {self.orders.name}"
 
     def _why_returning(self, blind: bool) -> str:
-        reversion_w = self.orders.reversion_w
-        goal = "what it does of itself" if reversion_w is None else f"{reversion_w:g} W"
+        goal_w = self._goal_w
+        goal = "what it does of itself" if goal_w is None else f"{goal_w:g} W"
         if blind:
             return f"no usable measurement, returning to {goal}"
         return f"{'nothing is asked' if self.orders.held is None else 'released'}, returning to {goal}"
@@ -255,6 +261,11 @@ class Guard:
             self.locked,
         )
         return guard, command
+
+    @property
+    def _goal_w(self) -> float | None:
+        """Where the way back leads, W: as far as the static limits let it, whatever an intent says."""
+        return self.fallback.bounded(self.asset, self.orders.reversion_w)
 
     @property
     def _natural_edge_w(self) -> float:

@@ -38,7 +38,7 @@ class Orders:
 
     `held` is the intent in force, `deadline_ms` its end and `steps_ms` the beginnings of its steps, all monotonic.
     `steps_begun` of them were begun while the headend was silent; 0: the setpoint itself stands. `reversion_w` is what
-    the asset goes back to.
+    the asset goes back to, before the static limits bound it.
     """
 
     epoch: str = ""

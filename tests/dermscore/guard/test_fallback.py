@@ -155,6 +155,25 @@ def test_a_limit_that_the_ratings_keep_anyway_binds_nobody() -> None:
     assert QUICK.within(SOLAR, (SOLAR,)) == QUICK
 
 
+def test_of_several_limits_the_tightest_binds() -> None:
+    loose, tight = {"export_limit_w": 9e6, "import_limit_w": 1e6}, {"export_limit_w": 2e6, "import_limit_w": 9e6}
+    for first, second in ((loose, tight), (tight, loose)):
+        both = QUICK.within(BATTERY, (BATTERY,), **first).within(BATTERY, (BATTERY,), **second)
+        assert (both.most_w, both.least_w) == (2e6, -1e6)
+
+
+def test_a_way_back_turns_to_a_new_limit_at_its_new_ramp() -> None:
+    """What the policy says now holds for an asset that has gone back, both when it tightens and when it is lifted."""
+    guard, written = run(Guard.new(SOLAR, Fallback(0, 4e6)), seen(20e6, None, SOLAR), 0, 1_000)
+    assert written == [None, None]
+    guard, written = run(
+        guard.fall_back_by(Fallback(0, 2e6, most_w=17e6)), seen(20e6, None, SOLAR), 2_000, 3_000, 4_000
+    )
+    assert written == [18e6, 17e6, 17e6]
+    _, written = run(guard.fall_back_by(Fallback(0, 2e6)), seen(17e6, None, SOLAR), 5_000, 6_000, 7_000)
+    assert written == [19e6, None, None]
+
+
 def test_a_limit_of_zero_is_a_limit_and_a_negative_one_is_none() -> None:
     assert QUICK.within(SOLAR, (SOLAR,), export_limit_w=0.0).most_w == 0
     for limit_w in (-1.0, math.nan):
