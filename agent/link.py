@@ -10,7 +10,6 @@ import random
 from collections.abc import Sequence
 
 from agent.drivers import Clock
-from agent.headend_time import HeadendTime
 from agent.loop import AssetLoop
 from agent.reports import Reports
 from daemon import logs
@@ -20,6 +19,7 @@ from wire import convert, dial
 from wire.convert import AssetEvent, Claim, Report
 from wire.dial import Ended, Session, Why
 from wire.identity import TlsFiles
+from wire.source_time import SourceTime
 from wire.v1.agent_link_pb2 import AgentMessage, HeadendMessage, Heartbeat, Registered, Telemetry
 
 log = logs.get(__name__)
@@ -59,7 +59,7 @@ class Link:
         self._phase_s = random.Random(agent_id).uniform(0, telemetry_s)
         self._session: AgentSession | None = None
         self._registered = asyncio.Event()
-        self._headend: HeadendTime | None = None
+        self._headend: SourceTime | None = None
         self._heard_mono_ms = 0
         self._seq = 0
         self._leaving = False
@@ -211,7 +211,7 @@ class Link:
     def _on_registered(self, registered: Registered) -> None:
         if self._registered.is_set():
             raise BadInput([Problem("Registered", "", "came twice on one stream")])
-        self._headend = HeadendTime.first(registered.headend_time_ms, self._clock())
+        self._headend = SourceTime.first(registered.headend_time_ms, self._clock())
         self._registered.set()
         self._said = ""
         for loop in self._loops.values():

@@ -19,11 +19,11 @@ from headend.dispatch import Dispatcher
 from headend.fleet import Connection, LiveFleet
 from headend.plausible import AHEAD_MS, implausible, implausible_power
 from headend.records import EventRow, HistoryRow, SessionEnd, SessionRow, TelemetryRow
-from headend.source_time import SourceTime
 from wire import convert
 from wire.columns import LATEST_MS
 from wire.dial import Caller, Ended, Session, Stream, Why
 from wire.identity import Refused
+from wire.source_time import SourceTime
 from wire.v1.agent_link_pb2 import Ack, AgentMessage, HeadendMessage, Heartbeat, Registered
 
 log = logs.get(__name__)

@@ -12,7 +12,7 @@ from dermscore.points import PointKind, Quantity, Series
 from dermscore.quality import GOOD, Cause, Quality, Validity
 from headend.fleet import Connection, LiveFleet, Power
 from headend.plausible import implausible
-from headend.source_time import SourceTime
+from wire.source_time import SourceTime
 
 
 def measured(asset_id: str, time_ms: int, **changes) -> Measurement:
