@@ -64,13 +64,14 @@ def plan(
         return problem
     if method == EXACT:
         solution = exact.solve(problem)
-        return solution if isinstance(solution, Refused) else _plan(problem, method, solution.power_w, solution)
-    power_w = myopic.solve(problem)
-    return power_w if isinstance(power_w, Refused) else _plan(problem, method, power_w, None)
+        if isinstance(solution, Refused):
+            return solution
+        return _plan(problem, method, solution.power_w, solution.soc_wh, solution)
+    found = myopic.solve(problem)
+    return found if isinstance(found, Refused) else _plan(problem, method, *found, None)
 
 
-def _plan(problem: Problem, method: str, power_w: Table, solution: exact.Solution | None) -> Plan:
-    power_w, soc_wh = problem.replay(power_w)
+def _plan(problem: Problem, method: str, power_w: Table, soc_wh: Table, solution: exact.Solution | None) -> Plan:
     return Plan(
         tuple(problem.batteries.ids[place] for place in problem.back),
         power_w[:, problem.back],

@@ -29,17 +29,19 @@ _NO_PLAN: Final = (
     "no plan keeps every limit: the limits on nodes, other power there, the windows of the charge and what the"
     " batteries must hold at the end contradict each other"
 )
+_ONLY_BY_BURNING: Final = "no plan was found that keeps every limit without a battery charging and discharging at once"
 
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """Powers (W), the least cost of any plan, and what one more MWh of each bound would save.
+    """Powers (W), the charge (Wh), the least cost of any plan, and what one more MWh of each bound would save.
 
     Values are by interval and group, or by interval and battery. With a target it is the least deviation instead, MWh,
     and what would be saved of that.
     """
 
     power_w: Table
+    soc_wh: Table
     bound: float
     group_value: Table
     rating_value: Table
@@ -57,12 +59,12 @@ def solve(problem: Problem) -> Solution | Refused:
     while True:  # each round forbids something, of which there is an end
         answer = programme.optimum()
         if answer is None:
-            return Refused(_NO_PLAN)
+            return Refused(_NO_PLAN if bound is None else _ONLY_BY_BURNING)
         bound = answer.bound if bound is None else bound
-        given, _soc = problem.replay(answer.power_w)
-        cut = np.abs(given - answer.power_w).max(axis=0) > _CUT * programme.unit_w
+        given_w, soc_wh = problem.replay(answer.power_w)
+        cut = np.abs(given_w - answer.power_w).max(axis=0) > _CUT * programme.unit_w
         if not programme.forbid(answer, cut):
-            return Solution(given, bound, answer.group_value, answer.rating_value, answer.soc_value)
+            return Solution(given_w, soc_wh, bound, answer.group_value, answer.rating_value, answer.soc_value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 
 from dermscore.dispatch.check import Refused
-from dermscore.dispatch.schedule.batteries import Column
+from dermscore.dispatch.schedule.batteries import Column, Flags, Indices
 from dermscore.dispatch.schedule.problem import Group, Problem, Table
 
 _DUST: Final = 1e-9  # of the largest rating or charge
@@ -46,8 +46,8 @@ class Trade:
     sell: int | None
 
 
-def solve(problem: Problem) -> Table | Refused:
-    """Power of each battery in each interval, W."""
+def solve(problem: Problem) -> tuple[Table, Table] | Refused:
+    """Power of each battery in each interval, W, and the charge before and after, Wh."""
     lows = np.array([group.low_w.max() for group in problem.groups])
     highs = np.array([group.high_w.min() for group in problem.groups])
     short = np.flatnonzero((lows > 0) | (highs < 0))
@@ -62,7 +62,7 @@ def solve(problem: Problem) -> Table | Refused:
     else:
         power_w = _follow(places, problem.target_w - problem.other_w)
     given, soc_wh = problem.replay(power_w)
-    return _fault(problem, soc_wh) or given
+    return _fault(problem, soc_wh) or (given, soc_wh)
 
 
 def _fault(problem: Problem, soc_wh: Table) -> Refused | None:
@@ -79,6 +79,28 @@ def _called(group: Group) -> str:
     return group.name or "the whole"
 
 
+def _levels(groups: Sequence[Group]) -> Iterator[Indices]:
+    """The groups by how many are around them; those of one level share no battery."""
+    depth: list[int] = []
+    for group in groups:
+        depth.append(0 if group.parent < 0 else depth[group.parent] + 1)
+    for level in range(max(depth) + 1):
+        yield np.flatnonzero(np.array(depth) == level)
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """The batteries of one level's groups in order of who is cut last.
+
+    `order` holds them, `group` each one's group, and `first` where that group's begin in `order`.
+    """
+
+    groups: Indices
+    order: Indices
+    first: Indices
+    group: Indices
+
+
 class _Places:
     """The columns that are used most, and sums and cuts over the groups."""
 
@@ -89,9 +111,12 @@ class _Places:
         self.soc_wh, self.end_wh = each.soc_wh, each.end_soc_wh
         self.low_wh, self.high_wh = problem.low_wh, problem.high_wh
         self.charge_w, self.discharge_w = -each.min_w, each.max_w
+        self.parents = np.array([group.parent for group in problem.groups])
+        self.levels = list(_levels(problem.groups))
         self.dust_w = _DUST * float(np.sum(self.charge_w + self.discharge_w))
         self.runs = [group.members for group in problem.groups]
         self.edges = np.array([(run.start, run.stop) for run in self.runs]).T
+        self.by_efficiency = self.ranks(self.efficiency)
 
     def sums(self, power_w: Column) -> Column:
         """Of each group."""
@@ -103,15 +128,35 @@ class _Places:
         moved: Column = running[last] - running[first]
         return moved
 
-    def fit(self, power_w: Column, room_w: Column, priority: Column) -> Column:
-        """`power_w` >= 0 cut so that no group has more than its room: the lowest in `priority` are cut first."""
-        over = np.flatnonzero(self.sums(power_w) > room_w)
-        for group in over[::-1]:  # the inner before the outer
-            asked = power_w[self.runs[group]]
-            first = np.argsort(-priority[self.runs[group]], kind="stable")
-            before = np.cumsum(asked[first]) - asked[first]
-            asked[first] = np.clip(room_w[group] - before, 0, asked[first])
+    def fit(self, power_w: Column, room_w: Column, ranks: Sequence[Rank]) -> Column:
+        """`power_w` >= 0 cut so that no group has more than its room, by the inner before the outer groups."""
+        for rank in ranks:
+            if not (self.sums(power_w) > room_w)[rank.groups].any():
+                continue
+            asked = power_w[rank.order]
+            running = np.cumsum(asked) - asked
+            before = running - running[rank.first]
+            power_w[rank.order] = np.clip(room_w[rank.group] - before, 0, asked)
         return power_w
+
+    def ranks(self, priority: Column) -> tuple[Rank, ...]:
+        """Who is cut last, level by level: those of the highest priority."""
+        return tuple(self._rank(level, priority) for level in reversed(self.levels))
+
+    def _rank(self, groups: Indices, priority: Column) -> Rank:
+        runs = [self.runs[group] for group in groups]
+        counts = np.array([run.stop - run.start for run in runs])
+        members = np.concatenate([np.arange(run.start, run.stop) for run in runs])
+        group = np.repeat(groups, counts)
+        order = np.lexsort((-priority[members], np.repeat(np.arange(len(runs)), counts)))
+        return Rank(groups, members[order], np.repeat(np.cumsum(counts) - counts, counts), group)
+
+    def within(self, chosen: Flags) -> Flags:
+        """Which batteries are in a chosen group."""
+        inside = chosen.copy()
+        for level in self.levels[1:]:
+            inside[level] |= inside[self.parents[level]]
+        return inside[self.problem.owner]
 
 
 @dataclass
@@ -119,7 +164,7 @@ class _Side:
     """Buying or selling: what was traded so far and what can be, in Wh stored. Owned by the one call of `solve`.
 
     By interval and battery: `left` of the rating, and what is `done`. By interval and group: `room_w`. By offer: how
-    much of it is `taken_w`. `open` says in which intervals anything is left.
+    much of it is `taken_w`. `open` says in which intervals anything is left, `free` that no group limits it.
     """
 
     places: _Places
@@ -130,21 +175,32 @@ class _Side:
     done: Table = field(init=False)
     taken_w: list[float] = field(init=False)
     open: list[bool] = field(init=False)
+    free: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.done = np.zeros_like(self.left)
         self.taken_w = [0.0] * len(self.offers)
         self.open = [True] * len(self.left)
+        self.free = bool(np.isinf(self.room_w).all())
+
+    def is_open(self, place: int | None) -> bool:
+        """Whether anything of an offer is left; no offer is what was there before or must be after."""
+        if place is None:
+            return True
+        offer = self.offers[place]
+        return self.open[offer.interval] and self.taken_w[place] < offer.room_w - self.places.dust_w
 
     def fit(self, stored: Column, place: int) -> Column:
         """As much of it as the groups and the offer have room for."""
         offer = self.offers[place]
+        if self.free and np.isinf(offer.room_w):
+            return stored
         room = self.room_w[offer.interval].copy()
         room[0] = min(room[0], offer.room_w - self.taken_w[place])
         power = stored * self.w_per_wh
         if not (self.places.sums(power) > room).any():
             return stored
-        return self.places.fit(power, np.maximum(room, 0), self.places.efficiency) / self.w_per_wh
+        return self.places.fit(power, np.maximum(room, 0), self.places.by_efficiency) / self.w_per_wh
 
     def take(self, stored: Column, place: int, other: _Side) -> None:
         """Book it. Who trades here cannot trade the other way in the same interval, and a full group is closed."""
@@ -154,8 +210,9 @@ class _Side:
         other.left[at] *= stored == 0
         moved = self.places.sums(stored * self.w_per_wh)
         self.room_w[at] -= moved
-        for group in np.flatnonzero(self.room_w[at] <= self.places.dust_w):
-            self.left[at, self.places.runs[group]] = 0
+        full = self.room_w[at] <= self.places.dust_w
+        if full.any():
+            self.left[at] *= ~self.places.within(full)
         self.open[at] = bool(self.left[at].any())
         other.room_w[at] += moved
         self.taken_w[place] += float(moved[0])
@@ -203,7 +260,7 @@ class _Book:
         """Make it as large as can be."""
         bought = None if trade.buy is None else self.buying.offers[trade.buy].interval
         sold = None if trade.sell is None else self.selling.offers[trade.sell].interval
-        if bought == sold or not self._is_open(bought, sold):
+        if bought == sold or not (self.buying.is_open(trade.buy) and self.selling.is_open(trade.sell)):
             return
         stored = self._wanted(trade, bought, sold)
         between, raises = self._between(bought, sold)
@@ -224,9 +281,6 @@ class _Book:
             self.lacking_wh -= stored
         else:
             self.selling.take(stored, trade.sell, self.buying)
-
-    def _is_open(self, bought: int | None, sold: int | None) -> bool:
-        return (bought is None or self.buying.open[bought]) and (sold is None or self.selling.open[sold])
 
     def _wanted(self, trade: Trade, bought: int | None, sold: int | None) -> Column:
         """What ratings allow of those whom it pays, Wh stored."""
@@ -309,4 +363,4 @@ def _share(places: _Places, wanted_w: float, up_w: Column, down_w: Column, at: i
     room[0] = min(room[0], abs(rest))
     lasts = np.divide(reach, rating, out=np.zeros_like(reach), where=rating > 0)
     free = np.minimum(reach, rating if sign > 0 else rating + must)
-    return must + sign * places.fit(free, np.maximum(room, 0), lasts)
+    return must + sign * places.fit(free, np.maximum(room, 0), places.ranks(lasts))

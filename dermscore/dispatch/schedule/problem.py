@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from dermscore.dispatch.check import Refused
 from dermscore.dispatch.limits import Limit
 from dermscore.dispatch.schedule.batteries import Batteries, Column, Indices, battery_fault, in_tree_order, order_key
-from dermscore.model import ancestry, covers
+from dermscore.model import ancestry
 
 Table = NDArray[np.float64]  # one row for each interval, one column for each battery or node
 
@@ -204,7 +204,7 @@ def _with_asset_limits(batteries: Batteries, limits: Sequence[Limit], place: Map
     """With the ratings and windows that limits leave: those on a battery by its id, and every limit of the charge."""
     low_w, high_w = batteries.min_w.copy(), batteries.max_w.copy()
     low_wh, high_wh = batteries.min_soc_wh.copy(), batteries.max_soc_wh.copy()
-    paths = [order_key(path) for path in batteries.paths]
+    paths = [order_key(path) for path in batteries.paths] if limits else []
     for limit in limits:
         alone = place.get(limit.node)
         at = _run(paths, limit.node) if alone is None else slice(alone, alone + 1)
@@ -237,22 +237,25 @@ def _groups(
 ) -> Iterator[Group]:
     """The whole, then every node with a limit on its power, the outer before the inner."""
     kept = [each for each in limits if each.export_limit_w is not None or each.import_limit_w is not None]
-    paths = [order_key(path) for path in batteries.paths]
+    paths = [order_key(path) for path in batteries.paths] if kept else batteries.paths
     names = sorted({limit.node for limit in kept} | {WHOLE}, key=lambda name: (name.count("/"), len(name), name))
     by_name: dict[str, list[Limit]] = {name: [] for name in names}
     for limit in kept:
         by_name[limit.node].append(limit)
     places = {name: place for place, name in enumerate(names)}
+    beside = dict.fromkeys(names, np.zeros(intervals))
+    for path in sorted(other):
+        for node in {WHOLE, *ancestry(path)} & places.keys():
+            beside[node] = beside[node] + other[path]
     for name, here in by_name.items():
-        beside = np.sum([np.zeros(intervals), *(other[p] for p in sorted(other) if covers(name, p))], axis=0)
         high, low = _tightest(here, "export_limit_w"), _tightest(here, "import_limit_w")
         around = [places[outer] for outer in (WHOLE, *ancestry(name)) if outer in places and outer != name]
         yield Group(
             name,
             _run(paths, name),
             around[-1] if around else -1,
-            -low[0] - beside,
-            high[0] - beside,
+            -low[0] - beside[name],
+            high[0] - beside[name],
             low[1],
             high[1],
         )

@@ -332,6 +332,14 @@ def test_what_contradicts_itself_is_refused() -> None:
     )
 
 
+def test_a_limit_that_only_burning_would_keep_is_refused() -> None:
+    full = batteries(soc_wh=[2 * MW], end_soc_wh=[0.0])
+    limits = [Limit("F0", "x", export_limit_w=0.0)]
+    assert refusal(full, prices=[1], limits=limits, other_w={"F0": [0.1 * MW]}) == (
+        "no plan was found that keeps every limit without a battery charging and discharging at once"
+    )
+
+
 def test_the_exact_plan_uses_batteries_to_keep_a_limit() -> None:
     limits = [Limit("F0", "x", export_limit_w=0.0)]
     result = planned(batteries(), prices=[50, 50], limits=limits, other_w={"F0": [0.5 * MW, -0.5 * MW]})
