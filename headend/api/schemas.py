@@ -130,7 +130,7 @@ class AssetOut(Out):
     current_mw: float | None
     setpoint_mw: float | None
     timestamp: str | None
-    age_s: float | None = Field(description="since it was measured")
+    age_s: float | None = Field(description="since it was measured, apart from all wall clocks")
     quality: str | None = Field(description="good, questionable, held or invalid; invalid when too old")
     causes: list[str]
     connected: bool
@@ -151,7 +151,7 @@ class SiteAggregate(Out):
     configured: int
     reporting: int
     coverage_pct: float | None
-    oldest_age_s: float | None
+    oldest_age_s: float | None = Field(description="of every asset ever heard, those that no longer report too")
 
 
 class SiteOut(Out):

@@ -74,7 +74,7 @@ def asset(
         current_mw=mw(taken.power_w) if taken else None,
         setpoint_mw=maybe_mw(taken.setpoint_w) if taken else None,
         timestamp=written(taken.time_ms) if taken else None,
-        age_s=max(0, now.utc_ms - taken.time_ms) / 1000 if taken else None,
+        age_s=max(0, now.mono_ms - latest.taken_mono_ms) / 1000 if latest else None,
         quality=quality.validity.name.lower() if quality else None,
         causes=causes(quality) if quality else [],
         connected=connected,

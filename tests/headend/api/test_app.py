@@ -77,6 +77,17 @@ async def test_an_asset_heard_has_its_values_and_an_age(http, desk, ids):
     assert (answer["quality"], answer["causes"], answer["connected"]) == ("good", ["test"], True)
 
 
+async def test_an_age_is_counted_apart_from_wall_clocks(http, desk, ids):
+    """It is the one by which a value is fresh: neither a step of ours nor an agent's wrong clock changes it."""
+    desk.connect(ids.b1)
+    desk.clocks.pass_s(2)
+    desk.clocks.step_utc_s(-3600)
+    assert (await http.get(f"/assets/{ids.b1}")).json()["age_s"] == 2.0
+    desk.clocks.step_utc_s(7200)
+    answer = (await http.get("/sites")).json()[0]
+    assert (answer["assets"][0]["age_s"], answer["aggregate"]["oldest_age_s"]) == (2.0, 2.0)
+
+
 @pytest.mark.parametrize(
     ("mw", "status"), [(0.1, "idle"), (0.11, "discharging"), (-0.1, "idle"), (-0.11, "charging"), (0, "idle")]
 )
