@@ -45,7 +45,7 @@ _ACTIONS: Final = {Aim.TARGET: Action.DISPATCH, Aim.RELEASE: Action.RELEASE}
 
 def decide(request: Request, facts: Facts, policy: Policy, now: Now) -> Decision:
     """Decide `request` on what is known at `now`, under `policy`."""
-    outcome = _Deciding(request, facts, policy, now).outcome()
+    outcome = _Deciding(request, _as_asked(facts), policy, now).outcome()
     return outcome if isinstance(outcome, Granted) else Declined(outcome.kind, outcome.reason, policy.digest)
 
 
@@ -54,6 +54,22 @@ def primacy_of(request: Request, policy: Policy) -> int:
     program = policy.programs.get(request.program)
     base = program.primacy if program else 0
     return base if request.primacy is None else max(base, request.primacy)
+
+
+def _as_asked(facts: Facts) -> Facts:
+    """The facts, with the setpoints that assets were given, which their agents may not have reported yet.
+
+    Else two requests shortly after another would each use what is left under a limit above them both.
+    """
+    heard = facts.snapshot.measurements
+    unseen = {
+        asset_id: replace(heard[asset_id], setpoint_w=intent.asked_w)
+        for asset_id, intent in facts.holding.items()
+        if asset_id in heard and heard[asset_id].setpoint_w != intent.asked_w
+    }
+    if not unseen:
+        return facts
+    return replace(facts, snapshot=replace(facts.snapshot, measurements={**heard, **unseen}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +167,14 @@ class _Deciding:
         if isinstance(verdict, Refused):
             reachable = connected and unheard(asset, measurement) is None
             return _No(Kind.LIMITS if reachable else Kind.UNREACHABLE, verdict.reason)
-        barred = None if wanted_w == 0 else self._barred(asset, controls)
-        if barred is not None:
-            return _No(Kind.LIMITS, barred)
+        no = None if wanted_w == 0 else self._barred(asset, controls)
+        if no is not None:
+            return no
         part = Part(asset.id, wanted_w, asset.reversion_w, wanted_w, False, "asked for by name")
         return self._granted((part,), self._end_ms, placed_w=wanted_w, shortfall_w=0.0)
 
-    def _barred(self, asset: Asset, controls: Controls) -> str | None:
-        """The limit or event, at the asset or anywhere above it, that stands against the power asked for; 0 W never is.
+    def _barred(self, asset: Asset, controls: Controls) -> _No | None:
+        """What stands against the power asked for, at the asset or anywhere above it. Not for 0 W, which always may be.
 
         A setpoint of a generator caps it, so what its sun or wind gives at the moment is no limit to what may be asked.
         """
@@ -167,13 +183,17 @@ class _Deciding:
         unbounded = replace(measurement, available_up_w=max(asset.max_w - measurement.power_w, 0.0))
         known = replace(snapshot, measurements={**snapshot.measurements, asset.id: unbounded})
         each = envelope(Node(asset.id, (asset,)), known, controls, self._limits, self.now)
+        if asset.id in each.excluded:
+            return _No(Kind.UNREACHABLE, each.excluded[asset.id].detail)
         own, above = each.bounds_of(asset.id), each.node
         most = min(own.max, above.max, key=lambda bound: bound.w)
         least = max(own.min, above.min, key=lambda bound: bound.w)
         if wanted_w > max(most.w, 0.0):
-            return f"{power(wanted_w)} is more than {asset.name} may give, {power(most.w)}: {most.detail}"
+            what = f"{power(wanted_w)} is more than {asset.name} may give, {power(max(most.w, 0.0))}: {most.detail}"
+            return _No(Kind.LIMITS, what)
         if wanted_w < min(least.w, 0.0):
-            return f"{power(-wanted_w)} is more than {asset.name} may take, {power(-least.w)}: {least.detail}"
+            what = f"{power(-wanted_w)} is more than {asset.name} may take, {power(max(-least.w, 0.0))}: {least.detail}"
+            return _No(Kind.LIMITS, what)
         return None
 
     def _many(self, tree: Node) -> Granted | _No:
@@ -317,5 +337,6 @@ def _exceeded(broken: Broken) -> str:
 
 def _nobody(allocation: Allocation) -> str:
     details = [excluded.detail for excluded in allocation.excluded if excluded.source is not BoundSource.NO_SHARE]
-    held = [cause.detail for cause in allocation.causes if cause.source is BoundSource.HELD]
+    whole = allocation.envelope
+    held = list(dict.fromkeys(whole.bounds_of(share.asset_id).max.detail for share in allocation.shares))
     return "nothing there can be asked now: " + ("; ".join(held + details) or "no asset there has a share")

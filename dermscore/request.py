@@ -88,8 +88,9 @@ class Part:
 class Granted:
     """It is to be done. `parts` are for assets, and may be none: there was nothing to release.
 
-    `placed_w` and `shortfall_w` make the target; both are None for a release. A shortfall makes it partial, and
-    `causes` say why. `ends_ms` is the first moment (UTC) at which it no longer stands; `digest` the policy's.
+    `placed_w` and `shortfall_w`, with what others hold there, make the target; both are None for a release. A shortfall
+    makes it partial, and `causes` say why. `ends_ms` is the first moment (UTC) at which it no longer stands; `digest`
+    the policy's.
     """
 
     parts: tuple[Part, ...]

@@ -35,18 +35,21 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """The power of the assets below a node that are not in the tree, as last measured: net, and its two parts, W."""
+    """What the assets below a node that are not in the tree do, or soon will: net at most and at least, and its two
+    parts at most, W.
+    """
 
-    net_w: float = 0.0
+    most_w: float = 0.0
+    least_w: float = 0.0
     generation_w: float = 0.0
     load_w: float = 0.0
 
     def left_w(self, kind: Kind, limit_w: float) -> float:
         """What the others leave of a limit. Of a net one it may be below 0: then the tree must make up for them."""
         if kind is Kind.EXPORT:
-            return limit_w - self.net_w
+            return limit_w - self.most_w
         if kind is Kind.IMPORT:
-            return limit_w + self.net_w
+            return limit_w + self.least_w
         return max(limit_w - (self.generation_w if kind is Kind.GENERATION else self.load_w), 0.0)
 
 

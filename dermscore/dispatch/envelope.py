@@ -113,7 +113,8 @@ def envelope(
     events, or every asset under another one is held.
 
     A limit of an event is on its way at the event's own ramp, from what stood before; ratings, lockouts and switches
-    count at once. Under a limit of a node above the tree, the tree gets what the assets elsewhere leave, as measured.
+    count at once. Under a limit of a node above the tree, the tree gets what the assets elsewhere leave: each counts at
+    its measured power or at its setpoint, whichever is further towards the limit.
 
     Args:
         tree: the node to be dispatched.

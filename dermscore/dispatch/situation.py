@@ -16,7 +16,8 @@ from dermscore.dispatch.envelope import Envelope
 from dermscore.dispatch.limits import BoundSource, Limit
 from dermscore.dispatch.modes import SETPOINTS, SWITCHES, Mode
 from dermscore.dispatch.words import power
-from dermscore.model import Asset, ImpairmentKind, Node, Now, Snapshot, ancestry
+from dermscore.model import Asset, ImpairmentKind, Measurement, Node, Now, Snapshot, ancestry
+from dermscore.model import Kind as AssetKind
 
 # IEEE Std 2030.5-2018 has MaxLimW in DERControlBase; the other four are its Australian extension's (CSIP-AUS).
 _LIMITED: Final[Mapping[Mode, Kind]] = {
@@ -118,10 +119,16 @@ class Situation:
         return tuple(above for above in ("", *ancestry(path)) if above != path) if path else ()
 
     def _measured(self, assets: Iterable[Asset]) -> Elsewhere:
-        heard = (self.snapshot.measurements.get(asset.id) for asset in assets)
-        power_w = known(np.array([each.power_w for each in heard if each is not None]))
+        """Each at the further of what it does and what it is asked for, towards the limit: it may be on its way."""
+        heard = self.snapshot.measurements
+        pairs = [(heard[each.id].power_w, _asked_w(each, heard[each.id])) for each in assets if each.id in heard]
+        power_w = known(np.array(pairs).reshape(-1, 2))
+        most_w, least_w = power_w.max(axis=1), power_w.min(axis=1)
         return Elsewhere(
-            float(power_w.sum()), float(np.maximum(power_w, 0).sum()), float(-np.minimum(power_w, 0).sum())
+            float(most_w.sum()),
+            float(least_w.sum()),
+            float(np.maximum(most_w, 0).sum()),
+            float(-np.minimum(least_w, 0).sum()),
         )
 
     # --- events ---
@@ -170,6 +177,15 @@ class Situation:
         detail = np.array([bounding.say(f"held by {wish}") for wish in wishes], dtype=np.int32)[holder]
         for side in (bounding.low, bounding.high):
             side.put(is_held, held_w, CODES[BoundSource.HELD], detail)
+
+
+def _asked_w(asset: Asset, measurement: Measurement) -> float:
+    """Where an asset is on its way to, W: its setpoint, which a generator follows as far as it has output."""
+    power_w, setpoint_w = measurement.power_w, measurement.setpoint_w
+    if asset.kind is not AssetKind.SOLAR:
+        return power_w if setpoint_w is None else setpoint_w
+    output_w = min(power_w + max(measurement.available_up_w, 0.0), asset.max_w)
+    return output_w if setpoint_w is None else min(setpoint_w, output_w)
 
 
 def _over(control: Control, now: Now) -> bool:
