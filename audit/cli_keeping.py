@@ -18,7 +18,7 @@ from audit.approval import NotApproved, Request, Ring
 from audit.cli_people import a_moment, now_us, whole_second, write_request
 from audit.errors import AuditError, BadKey
 from audit.forms import NotOneMember
-from audit.layout import Layout
+from audit.layout import SEGMENT_LINES, Layout
 from audit.log import Log
 from audit.note import MalformedNote, verifier_key
 from audit.reading import open_regular
@@ -27,6 +27,7 @@ from audit.stock import Segment
 from audit.verify import Verified, verify
 
 _FILE = click.Path(path_type=Path)
+_LINES = SEGMENT_LINES  # tests have fewer
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def rotate_key(log: Path, old_file: Path, new_file: Path) -> None:
     """Change the signing key of LOG. Its writer must be stopped. A change that was interrupted is finished."""
     with _in_words():
         old, new = keys.load_private(old_file), keys.load_private(new_file)
-        with Log.open(log, old, successor=new) as opened:
+        with Log.open(log, old, successor=new, segment_lines=_LINES) as opened:
             public = verifier_key(opened.origin, new.public_key())
             if opened.key != public:
                 opened.change_key(new).result()
@@ -60,9 +61,9 @@ def pack(log: Path, key_file: Path) -> None:
     """Compress the full segments of LOG; plain files go when this runs again a day later. Stop its writer first."""
     with _in_words():
         key = keys.load_private(key_file)
-        layout, size = Layout(log), _verified(log, key, None)
+        layout, size = Layout(log, _LINES), _verified(log, key, None)
         dropped = keeping.drop_plain(layout, size, now_us())
-        with Log.open(log, key) as opened:
+        with Log.open(log, key, segment_lines=_LINES) as opened:
             packed = keeping.pack(opened, layout, size)
     click.echo(f"{len(packed)} segments packed, {len(dropped)} plain files of segments packed before removed")
 
@@ -93,7 +94,7 @@ def prune(log: Path, key_file: Path, holds_file: Path | None, ring_file: Path, *
     """
     with _in_words():
         key, ring = keys.load_private(key_file), keys.load_ring(ring_file)
-        layout, size = Layout(log), _verified(log, key, ring)
+        layout, size = Layout(log, _LINES), _verified(log, key, ring)
         run = _oldest(layout, size, holds_file)
         if not run:
             click.echo("nothing to prune: every full segment has to be kept")
@@ -106,7 +107,7 @@ def prune(log: Path, key_file: Path, holds_file: Path | None, ring_file: Path, *
         given = _content(asked["approval_file"])
         chosen = _approved_part(given, origin, run)
         _judge(given, ring, approval.PRUNE, chosen.subject(origin))
-        with Log.open(log, key) as opened:
+        with Log.open(log, key, segment_lines=_LINES) as opened:
             reason = f"ticket {approval.parse(given).request.ticket}"
             keeping.prune(opened, layout, run[: chosen.last - chosen.first + 1], given, reason)
     click.echo(f"segments {chosen.rule} are pruned")
@@ -142,8 +143,8 @@ def rebase(
 
 def _verified(log: Path, key: Ed25519PrivateKey, ring: Ring | None) -> int:
     """How many records the log has, once they were all verified."""
-    layout = Layout(log)
-    verdict = verify(log, [verifier_key(_origin(layout), key.public_key())], ring=ring)
+    origin = _origin(Layout(log))
+    verdict = verify(log, [verifier_key(origin, key.public_key())], ring=ring, segment_lines=_LINES)
     if not isinstance(verdict, Verified):
         raise click.ClickException(f"{log} does not verify, and nothing was changed: see `derms audit verify`")
     return verdict.records

@@ -92,8 +92,6 @@ def _check_member(file: BinaryIO) -> str:
     hasher, inflater = sha256(), zlib.decompressobj(wbits=31)
     while chunk := file.read(_CHUNK):
         hasher.update(chunk)
-        if inflater.eof:
-            raise NotOneMember
         try:
             while chunk:
                 inflater.decompress(chunk, _CHUNK)

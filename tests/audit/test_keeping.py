@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from persons import END, RING, approved, person, request, signature
 from trail_helpers import ORIGIN, SEGMENT, counting_clock, counting_salt, entries
 
-from audit import approval, checkpoint, keeping, note, record, stock, tree
+from audit import approval, checkpoint, forms, keeping, note, record, stock, tree
 from audit.approval import PRUNE, REBASE, Ring
 from audit.checkpoint import Checkpoint
 from audit.errors import BadEntry, BadKey, Damaged, NotRecorded
@@ -322,9 +322,45 @@ def test_records_of_packing_that_the_format_does_not_allow(trail: Path, changes:
 
 def test_a_recovering_writer_reads_packed_segments_and_refuses_bad_ones(packed: Path) -> None:
     path = packed / "headers" / "00000000.jsonl.gz"
-    path.write_bytes(path.read_bytes()[:100] + b"nonsense" * 10)
-    with pytest.raises(Damaged, match="is missing"):
-        open_log(packed)
+    good = path.read_bytes()
+    for bad in (good[:100] + b"nonsense" * 10, good[:100]):
+        path.write_bytes(bad)
+        with pytest.raises(Damaged, match="is missing"):
+            open_log(packed)
+
+
+def test_a_packed_file_is_checked_to_its_end_in_small_bites(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forms, "_CHUNK", 1)
+    assert verified(packed).packed_segments == 2
+    path = packed / "headers" / "00000000.jsonl.gz"
+    path.write_bytes(path.read_bytes() + bytes(40))
+    tampered(packed, 0, "is not one gzip member")
+
+
+def test_a_recovering_writer_misses_lines_of_a_full_segment(trail: Path) -> None:
+    path = trail / "headers" / "00000000.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:5]))
+    with pytest.raises(Damaged, match="record 5 is missing"):
+        open_log(trail)
+
+
+def test_a_writer_stops_at_a_last_record_of_a_later_version(trail: Path) -> None:
+    lines = lines_in(trail)[:16]
+    lines[15] = lines[15].replace(b'"v":1}', b'"v":2}')
+    (trail / "headers" / "00000001.jsonl").write_bytes(b"".join(line + b"\n" for line in lines[8:]))
+    root = tree.root_of([record.line_hash(line) for line in lines])
+    (trail / "checkpoint").write_bytes(checkpoint.sign(Checkpoint(ORIGIN, 16, root), OLD))
+    with pytest.raises(Damaged, match="record 15 cannot be read"):
+        open_log(trail)
+
+
+def test_records_of_packing_only_are_taken_for_such(trail: Path) -> None:
+    text = '"kind":"log.packed"'
+    with open_log(trail) as log:
+        log.submit([Entry("x", reason=text.replace('"', "")), Entry("x", reason=text)]).result(timeout=30)
+    assert stock.packings(Layout(trail, SEGMENT), 24) == {}
+    prune(trail, 0, 0)
+    assert stock.packings(Layout(trail, SEGMENT), 24) == {}
 
 
 # Pruned segments
@@ -532,6 +568,25 @@ def test_approvals_that_are_not_good(trail: Path) -> None:
         tampered(trail, 22, what, ring=ring)
     later = Ring((person("ana"), person("ben", revoked=used + 1)))
     verified(trail, ring=later)
+
+
+def test_behind_a_later_version_only_the_hashes_of_a_pruned_segment_count(trail: Path) -> None:
+    def later(lines: list[bytes]) -> list[bytes]:
+        return [*lines[:3], lines[3].replace(b'"v":1}', b'"v":2}'), *lines[4:]]
+
+    lines = later(lines_in(trail))
+    (trail / "headers" / "00000000.jsonl").write_bytes(b"".join(line + b"\n" for line in lines[:8]))
+    leaves = [record.line_hash(line) for line in lines]
+    (trail / "headers" / "00000001.jsonl").unlink()
+    (trail / "headers" / "00000001.hashes").write_bytes(b"".join(leaves[8:16]))
+    (trail / "headers" / "00000001.kept").write_bytes(b"nonsense")
+    (trail / "checkpoint").write_bytes(checkpoint.sign(Checkpoint(ORIGIN, 21, tree.root_of(leaves)), OLD))
+    undecided(trail, "record 3 is of version 2")
+
+
+def test_a_change_of_the_key_behind_an_unknown_beginning(rotated: Path) -> None:
+    resign(rotated, NEW, altered(0, kind="log.later"))
+    undecided(rotated, "record 0 is of kind log.later", NEW_PUBLIC)
 
 
 # A log after a restore
