@@ -7,10 +7,10 @@ efficient batteries go first. What a battery begins with above what it must end 
 what it lacks is bought before all else. (Ranking by price is what a merchant does by hand; it can miss a plan in which
 a worse trade makes room for two better ones, which the exact plan finds.)
 
-Along a target: interval by interval, as much as can be, those first that could go on longest at full power. That order
-keeps most power for later (M. Evans, S. H. Tindemans and D. Angeli, "A graphical measure of aggregate flexibility for
-energy-constrained distributed resources", IEEE Transactions on Smart Grid 11, 2020). Each keeps what it needs to come
-back to what it must hold at the end.
+Along a target: interval by interval, as much as can be, those first that could go on longest at full power. Where
+nothing is recharged and no node limits, no order serves longer (M. Evans, S. H. Tindemans and D. Angeli, "Robustly
+Maximal Utilisation of Energy-Constrained Distributed Resources", 2017, arXiv:1710.06302). Each keeps what it needs to
+come back to what it must hold at the end.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from dermscore.dispatch.schedule import Batteries, Bind, Plan, Prices, Refused, 
 from dermscore.model import Asset, Fleet, Impairment, ImpairmentKind, Kind, Measurement, Now, Site, Snapshot
 from dermscore.quality import GOOD
 
-MANY = settings(max_examples=1_000 if os.environ.get("DERMS_SOAK") == "1" else 60, deadline=None)
+MANY = settings(max_examples=4_000 if os.environ.get("DERMS_SOAK") == "1" else 60, deadline=None)
 METHODS = ("exact", "myopic")
 MW = 1e6
 
@@ -507,3 +508,10 @@ def test_where_the_price_never_changes_a_lossy_battery_rests(fleet: Batteries, p
     )  # fmt: skip
     for method in METHODS:
         assert abs(planned(kept, prices=[price] * 4, limits=limits, method=method).power_w).max() < 1
+
+
+def test_the_reference_names_every_column_and_figure() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "schedule.md").read_text()
+    inside = {"ids", "method", "step_s", "power_w", "soc_wh", "net_w", "cost", "bound", "excluded", "target_w"}
+    for name in (*COLUMNS, *inside, "shortfall_w", "deviation_mwh", "binding(", "value_per_mwh", *METHODS):
+        assert f"`{name}" in page, name
