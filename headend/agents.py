@@ -13,18 +13,19 @@ from typing import Final
 
 from daemon import logs
 from dermscore.errors import BadInput, Problem
+from dermscore.guard import Fallback
 from dermscore.intent import Intent, IntentState
 from dermscore.model import Measurement, Now
 from headend.dispatch import Dispatcher
 from headend.fleet import Connection, LiveFleet
 from headend.plausible import AHEAD_MS, implausible, implausible_power
 from headend.records import EventRow, HistoryRow, SessionEnd, SessionRow, TelemetryRow
-from wire import convert
+from wire import convert, guarding
 from wire.columns import LATEST_MS
 from wire.dial import Caller, Ended, Session, Stream, Why
 from wire.identity import Refused
 from wire.source_time import SourceTime
-from wire.v1.agent_link_pb2 import Ack, AgentMessage, HeadendMessage, Heartbeat, Registered
+from wire.v1.agent_link_pb2 import Ack, AgentMessage, HeadendMessage, Heartbeat, Telemetry
 
 log = logs.get(__name__)
 
@@ -75,12 +76,14 @@ class _Served:
 class AgentDesk:
     """Serves agents' streams. Immutable; what changes belongs to the live fleet, the dispatcher and the history writer.
 
-    `claims` says which agent may speak for which assets. `keep` queues rows of history and never waits.
+    `claims` says which agent may speak for which assets. `fallbacks` is what each asset's Guard must know of the
+    policy, by asset id; it does not change while the headend runs. `keep` queues rows of history and never waits.
     """
 
     live: LiveFleet
     dispatcher: Dispatcher
     claims: Mapping[str, frozenset[str]]
+    fallbacks: Mapping[str, Fallback]
     keep: Callable[[list[HistoryRow]], None]
     clock: Callable[[], Now]
     beat_s: float = 5.0
@@ -148,9 +151,8 @@ class AgentDesk:
         if older is not None:
             older.end("a newer session of the same agent took its place")
         self.live.heartbeat(served.claim.asset_ids, now.utc_ms)
-        session.outgoing.put(
-            HeadendMessage(registered=Registered(session_id=served.session_id, headend_time_ms=now.utc_ms))
-        )
+        answer = guarding.registered(served.session_id, now.utc_ms, self.fallbacks, served.claim.asset_ids)
+        session.outgoing.put(HeadendMessage(registered=answer))
         for intent in self.dispatcher.unsent(served.claim.held, served.claim.asset_ids):
             deliver(intent)
         self.keep([self._session_row(served, caller.peer, asset_id, now.utc_ms) for asset_id in served.claim.asset_ids])
@@ -181,7 +183,7 @@ class AgentDesk:
         self.live.heartbeat(ids, now.utc_ms)
         match message.WhichOneof("body"):
             case "telemetry":
-                self._take(served, convert.measurements(message.telemetry, ids), message.telemetry.sent_ms, now)
+                self._hear_telemetry(served, message.telemetry, now)
                 session.outgoing.offer("ack", HeadendMessage(ack=Ack(seq=message.telemetry.seq)))
             case "outcome":
                 self._note_report(served, convert.report(message.outcome, ids), now)
@@ -193,6 +195,12 @@ class AgentDesk:
                 raise BadInput([Problem("AgentMessage", "register", "came twice on one stream")])
             case _:
                 raise BadInput([Problem("AgentMessage", "body", "is empty, or of a newer protocol than this")])
+
+    def _hear_telemetry(self, served: _Served, telemetry: Telemetry, now: Now) -> None:
+        ids = served.claim.asset_ids
+        impaired, measurements = guarding.impaired(telemetry.impaired, ids), convert.measurements(telemetry, ids)
+        self.live.impair(ids, impaired)
+        self._take(served, measurements, telemetry.sent_ms, now)
 
     def _take(self, served: _Served, measurements: list[Measurement], sent_ms: int, now: Now) -> None:
         """What is old, new or of the future is judged by the agent's clock: ours may be wrong, or may have stepped."""

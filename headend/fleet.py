@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Final
 
 from dermscore.intent import Intent
-from dermscore.model import Asset, Fleet, Measurement, Now, Snapshot
+from dermscore.model import Asset, Fleet, Impairment, Measurement, Now, Snapshot
 from dermscore.quality import Cause, Quality, Validity
 
 _CLOCKS_AGREE_MS: Final = 1_000
@@ -61,6 +61,7 @@ class LiveFleet:
         self.fresh_within_ms = fresh_within_ms
         self._latest: dict[str, Latest] = {}
         self._reported: dict[str, tuple[int, float]] = {}  # asset to when (monotonic ms) it reported what power, W
+        self._impaired: dict[str, Impairment] = {}  # by asset, as its agent said last
         self._heartbeats: dict[str, int] = {}  # asset to when its agent was last heard, UTC ms
         self._connections: dict[str, Connection] = {}  # by asset
         self._sessions: dict[str, Connection] = {}  # by session id
@@ -97,6 +98,12 @@ class LiveFleet:
         if report[0] >= before_ms - _JITTER_MS:  # one that is said again after a reconnect is older than that
             self._reported[asset_id] = report
 
+    def impair(self, asset_ids: Iterable[str], impaired: Mapping[str, Impairment]) -> None:
+        """An agent has said what of its assets cannot be asked; whom it does not name can be."""
+        for asset_id in asset_ids:
+            self._impaired.pop(asset_id, None)
+        self._impaired |= impaired
+
     def latest(self, asset_id: str) -> Latest | None:
         return self._latest.get(asset_id)
 
@@ -129,7 +136,7 @@ class LiveFleet:
 
     def snapshot(self, now: Now) -> Snapshot:
         """What a decision is taken on."""
-        return Snapshot(self.fleet, self.measurements(now), frozenset(self._connections))
+        return Snapshot(self.fleet, self.measurements(now), frozenset(self._connections), dict(self._impaired))
 
     def _honest(self, latest: Latest, now: Now) -> Measurement:
         taken = latest.measurement

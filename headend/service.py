@@ -24,6 +24,7 @@ from daemon.run import Stop
 from dermscore import assets
 from dermscore.model import Fleet, Now
 from dermscore.policy import Policy
+from dermscore.policy.edge import edge_fallbacks
 from headend import report, setup
 from headend.agents import AgentDesk
 from headend.api.app import create
@@ -88,6 +89,7 @@ def prepare(home: Home) -> Parts:
     try:
         state.epoch()
         claims = setup.require_claims(state, fleet, home)
+        state.expect(fleet)
         history = _open_history(home)
     except BaseException:
         state.close()
@@ -121,7 +123,8 @@ class Headend:
         self.live = LiveFleet(parts.fleet, round(config.fresh_within_s * 1000))
         self.dispatcher = Dispatcher(parts.policy, self.live, parts.state, self._state_thread, now)
         self._writer = _writer(parts, now)
-        self._agents = AgentDesk(self.live, self.dispatcher, parts.claims, self._keep, now)
+        fallbacks = edge_fallbacks(parts.policy, parts.fleet)
+        self._agents = AgentDesk(self.live, self.dispatcher, parts.claims, fallbacks, self._keep, now)
         self._boundary = BoundaryDesk(
             self.live,
             self.dispatcher,

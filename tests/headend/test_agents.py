@@ -11,13 +11,14 @@ import pytest
 
 from daemon.clock import now as host_now
 from daemon.config import packaged
+from dermscore.guard import Fallback
 from dermscore.intent import Intent
 from dermscore.intent import IntentState as S
-from dermscore.model import Measurement
+from dermscore.model import Impairment, ImpairmentKind, Measurement
 from dermscore.quality import GOOD
 from dermscore.request import Aim, Request
 from headend import setup
-from wire import dial
+from wire import dial, guarding
 from wire import pki as authority
 from wire.convert import AssetEvent, Claim, Report, Severity, event, outcome, register, telemetry_columns
 from wire.dial import Why
@@ -32,6 +33,13 @@ def measured(asset_id: str, power_w: float = 1e6, soc_wh: float | None = 5e7, ah
 def tell(peer, assets, *measurements, seq=1):
     index = {asset_id: number for number, asset_id in enumerate(assets)}
     peer.session.outgoing.put(AgentMessage(telemetry=telemetry_columns(measurements, index, seq)))
+
+
+def tell_impaired(peer, assets, impaired, *measurements):
+    index = {asset_id: number for number, asset_id in enumerate(assets)}
+    columns = telemetry_columns(measurements, index, 1)
+    columns.impaired.extend(guarding.impairments(impaired, index))
+    peer.session.outgoing.put(AgentMessage(telemetry=columns))
 
 
 def ask(up, asset_id, w, identifier="d", duration_s=60.0):
@@ -68,6 +76,48 @@ async def test_a_sites_agent_speaks_for_all_its_assets(up, ids, dial_agent, wait
         await wait_until(lambda: up.headend.live.latest(ids.solar))
         assert up.headend.live.latest(ids.b2).measurement.power_w == 2e6
         assert up.headend.live.latest(ids.load) is None
+
+
+async def test_an_agent_is_told_its_assets_part_of_the_policys_limits(
+    home, fleet, ids, run_headend, dial_agent, wait_until
+):
+    policy = home / "policies/headend/dispatch.yaml"
+    limits = "limits: [{paths: [%s], fallback_ramp_w_per_s: 1.4e5, export_limit_w: 12.0e6, reason: connection}]"
+    policy.write_text(policy.read_text().replace("limits: []", limits % ids.path))
+    async with run_headend(home) as up, dial_agent(up, ids.jersey, (ids.load, ids.b1)) as peer:
+        await wait_until(lambda: peer.of("registered"))
+        found = guarding.fallbacks(peer.of("registered")[0], (ids.load, ids.b1))
+    load, battery = fleet.assets[ids.load], fleet.assets[ids.b1]
+    assert found == {  # of 140 MW of ratings, and 120 MW that can be injected
+        ids.load: Fallback(Fallback.of(load).delay_ms, 2e4, most_w=0.0),
+        ids.b1: Fallback(Fallback.of(battery).delay_ms, 5e4, most_w=5e6),
+    }
+
+
+async def test_what_cannot_be_asked_is_left_out_with_its_reason_until_it_can(up, ids, dial_agent, wait_until):
+    members = (ids.b1, ids.b2)
+    async with dial_agent(up, ids.jersey, members) as peer:
+        both = [measured(ids.b1, 0.0), measured(ids.b2, 0.0)]
+        tell_impaired(peer, members, {ids.b1: Impairment(ImpairmentKind.LOCKOUT, "door open")}, *both)
+        await wait_until(lambda: up.headend.live.latest(ids.b2))
+        answer = await ask(up, ids.b1, 1e6)
+        assert "door open" in answer.reason
+        assert up.headend.live.snapshot(host_now()).impaired == {
+            ids.b1: Impairment(ImpairmentKind.LOCKOUT, "door open")
+        }
+        tell(peer, members, *both, seq=2)
+        await wait_until(lambda: not up.headend.live.snapshot(host_now()).impaired)
+        assert (await ask(up, ids.b1, 1e6, "again")).kept
+
+
+async def test_an_impairment_of_no_kind_ends_the_stream(up, ids, dial_agent, wait_until):
+    async with dial_agent(up, ids.b1, (ids.b1,)) as peer:
+        columns = telemetry_columns([measured(ids.b1)], {ids.b1: 0}, 1)
+        columns.impaired.add(asset=0, kind="asleep")
+        peer.session.outgoing.put(AgentMessage(telemetry=columns))
+        await wait_until(lambda: peer.ended)
+    assert "asleep" in peer.ended.detail
+    assert up.headend.live.latest(ids.b1) is None
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dermscore.aggregate import aggregates
-from dermscore.model import Measurement
+from dermscore.model import Impairment, ImpairmentKind, Measurement
 from dermscore.points import PointKind, Quantity, Series
 from dermscore.quality import GOOD, Cause, Quality, Validity
 from headend.fleet import Connection, LiveFleet, Power
@@ -31,6 +31,16 @@ def live(fleet) -> LiveFleet:
 def test_nothing_is_known_before_anything_is_heard(live, clocks):
     assert live.measurements(clocks.now) == {}
     assert live.snapshot(clocks.now).connected == frozenset()
+
+
+def test_an_agent_says_of_all_its_assets_what_is_impaired_and_of_no_others(live, ids, clocks):
+    locked, local = Impairment(ImpairmentKind.LOCKOUT, "door"), Impairment(ImpairmentKind.LOCAL)
+    live.impair((ids.b1, ids.b2), {ids.b1: locked})
+    live.impair((ids.solar,), {ids.solar: local})
+    before = live.snapshot(clocks.now)
+    live.impair((ids.b1, ids.b2), {})
+    assert before.impaired == {ids.b1: locked, ids.solar: local}
+    assert live.snapshot(clocks.now).impaired == {ids.solar: local}
 
 
 def test_the_newest_stands_and_back_fill_changes_nothing(live, ids, clocks):

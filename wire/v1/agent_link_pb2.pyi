@@ -51,15 +51,29 @@ class Held(_message.Message):
     def __init__(self, epoch: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class Registered(_message.Message):
-    __slots__ = ("session_id", "headend_time_ms")
+    __slots__ = ("session_id", "headend_time_ms", "fallbacks")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     HEADEND_TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    FALLBACKS_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     headend_time_ms: int
-    def __init__(self, session_id: _Optional[str] = ..., headend_time_ms: _Optional[int] = ...) -> None: ...
+    fallbacks: _containers.RepeatedCompositeFieldContainer[Fallback]
+    def __init__(self, session_id: _Optional[str] = ..., headend_time_ms: _Optional[int] = ..., fallbacks: _Optional[_Iterable[_Union[Fallback, _Mapping]]] = ...) -> None: ...
+
+class Fallback(_message.Message):
+    __slots__ = ("delay_ms", "ramp_w_per_s", "most_w", "least_w")
+    DELAY_MS_FIELD_NUMBER: _ClassVar[int]
+    RAMP_W_PER_S_FIELD_NUMBER: _ClassVar[int]
+    MOST_W_FIELD_NUMBER: _ClassVar[int]
+    LEAST_W_FIELD_NUMBER: _ClassVar[int]
+    delay_ms: int
+    ramp_w_per_s: float
+    most_w: float
+    least_w: float
+    def __init__(self, delay_ms: _Optional[int] = ..., ramp_w_per_s: _Optional[float] = ..., most_w: _Optional[float] = ..., least_w: _Optional[float] = ...) -> None: ...
 
 class Telemetry(_message.Message):
-    __slots__ = ("seq", "assets", "time_ms", "power_w", "soc_wh", "available_up_w", "available_down_w", "setpoint_w", "quality", "present", "sent_ms")
+    __slots__ = ("seq", "assets", "time_ms", "power_w", "soc_wh", "available_up_w", "available_down_w", "setpoint_w", "quality", "present", "sent_ms", "impaired")
     SEQ_FIELD_NUMBER: _ClassVar[int]
     ASSETS_FIELD_NUMBER: _ClassVar[int]
     TIME_MS_FIELD_NUMBER: _ClassVar[int]
@@ -71,6 +85,7 @@ class Telemetry(_message.Message):
     QUALITY_FIELD_NUMBER: _ClassVar[int]
     PRESENT_FIELD_NUMBER: _ClassVar[int]
     SENT_MS_FIELD_NUMBER: _ClassVar[int]
+    IMPAIRED_FIELD_NUMBER: _ClassVar[int]
     seq: int
     assets: _containers.RepeatedScalarFieldContainer[int]
     time_ms: _containers.RepeatedScalarFieldContainer[int]
@@ -82,7 +97,18 @@ class Telemetry(_message.Message):
     quality: _containers.RepeatedScalarFieldContainer[int]
     present: _containers.RepeatedScalarFieldContainer[int]
     sent_ms: int
-    def __init__(self, seq: _Optional[int] = ..., assets: _Optional[_Iterable[int]] = ..., time_ms: _Optional[_Iterable[int]] = ..., power_w: _Optional[_Iterable[float]] = ..., soc_wh: _Optional[_Iterable[float]] = ..., available_up_w: _Optional[_Iterable[float]] = ..., available_down_w: _Optional[_Iterable[float]] = ..., setpoint_w: _Optional[_Iterable[float]] = ..., quality: _Optional[_Iterable[int]] = ..., present: _Optional[_Iterable[int]] = ..., sent_ms: _Optional[int] = ...) -> None: ...
+    impaired: _containers.RepeatedCompositeFieldContainer[Impairment]
+    def __init__(self, seq: _Optional[int] = ..., assets: _Optional[_Iterable[int]] = ..., time_ms: _Optional[_Iterable[int]] = ..., power_w: _Optional[_Iterable[float]] = ..., soc_wh: _Optional[_Iterable[float]] = ..., available_up_w: _Optional[_Iterable[float]] = ..., available_down_w: _Optional[_Iterable[float]] = ..., setpoint_w: _Optional[_Iterable[float]] = ..., quality: _Optional[_Iterable[int]] = ..., present: _Optional[_Iterable[int]] = ..., sent_ms: _Optional[int] = ..., impaired: _Optional[_Iterable[_Union[Impairment, _Mapping]]] = ...) -> None: ...
+
+class Impairment(_message.Message):
+    __slots__ = ("asset", "kind", "detail")
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    asset: int
+    kind: str
+    detail: str
+    def __init__(self, asset: _Optional[int] = ..., kind: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("asset", "epoch", "revision", "dispatch_id", "state", "reason", "time_ms", "power_w")

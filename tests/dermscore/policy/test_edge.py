@@ -52,7 +52,8 @@ def test_of_several_limits_the_tightest_binds_whichever_comes_first(turn: int) -
     rules = [
         "  - {paths: [/], fallback_ramp_w_per_s: 7.0e4, export_limit_w: 60.0e6, load_limit_w: 8.0e6, reason: all}",
         "  - {paths: [feeder/F1/site/S2], import_limit_w: 4.0e6, load_limit_w: 3.0e6, reason: S2}",
-        f"  - {{assets: [{B1}], fallback_ramp_w_per_s: 3.0e4, generation_limit_w: 5.0e6, export_limit_w: 9.0e6, reason: b}}",
+        f"  - {{assets: [{B1}], "
+        "fallback_ramp_w_per_s: 3.0e4, generation_limit_w: 5.0e6, export_limit_w: 9.0e6, reason: b}",
     ]
     found = given_limits("\n".join(rules[::turn]))
     assert (found[B1].ramp_w_per_s, found[B1].most_w) == (pytest.approx(3e4), 5e6)
