@@ -117,7 +117,7 @@ def check(folder: Path, as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def status(folder: Path, as_json: bool) -> int:
     """Say how the gateway in DIR does. Exit 0 when all is well, 1 when something is not, 2 when it does not run."""
-    from gateway import outbox, report, setup
+    from gateway import outbox, report, setup, witness
     from gateway.config import Home
 
     home = Home.open(folder)
@@ -127,7 +127,7 @@ def status(folder: Path, as_json: bool) -> int:
         return _COULD_NOT_TELL
     age_ms = time.time_ns() // 1_000_000 - int(said["time_ms"])
     commands = [_command(row) for row in outbox.read(home.outbox)]
-    answer = {"running": True, "age_ms": age_ms, **said, "commands": commands}
+    answer = {"running": True, "age_ms": age_ms, **said, "commands": commands, "cosigned": witness.cosigned(home)}
     wrong = _wrong(answer)
     click.echo(json.dumps({**answer, "wrong": wrong}, indent=2) if as_json else _words(folder, answer, wrong))
     return _FOUND_WRONG if wrong else 0
@@ -211,9 +211,19 @@ def _wrong(said: dict[str, Any]) -> list[str]:
         found.append("the headend cannot be reached, or is not believed: see the log")
     if said["audit"] != "ok":
         found.append(f"the trail: {said['audit']}")
+    if said.get("witness", "").startswith(("not cosigned", "ALARM")):
+        found.append(f"the witness: {said['witness']}; {_not_cosigned(said['cosigned'])}")
     if said["comm_lost"]:
         found.append(f"{said['comm_lost']} of {said['published']} published points are COMM_LOST")
     return found
+
+
+def _not_cosigned(reach: dict[str, Any] | None) -> str:
+    if reach is None:
+        return "no record is cosigned: gateway.yaml names no witness"
+    if reach["size"] is None:
+        return f"no record is cosigned yet, of {reach['records']}"
+    return f"cosigned up to {reach['size']} records at {reach['time']}, {reach['not_cosigned']} not yet"
 
 
 def _words(folder: Path, said: dict[str, Any], wrong: list[str]) -> str:
@@ -222,6 +232,7 @@ def _words(folder: Path, said: dict[str, Any], wrong: list[str]) -> str:
     lines = [
         f"{folder}: {said['contract']} contract {said['contract_digest'][:16]}, process {said['pid']}",
         f"  headend link {said['headend_link']}, trail {said['audit']}, boundary {boundary}",
+        f"  witness {said.get('witness', 'unknown')}; {_not_cosigned(said['cosigned'])}",
         f"  {said['good']} of {said['published']} published points good, {said['comm_lost']} COMM_LOST",
         f"  {'; '.join(masters)}",
         *(f"  command {each['command']}: {each['state']} {each['reason']}".rstrip() for each in said["commands"][:5]),

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from audit.witness.client import Url
 from daemon.config import Address, load_config
 from wire.identity import TlsFiles
 
@@ -28,6 +29,23 @@ class Tls(BaseModel):
     key: Path
 
 
+class Witness(BaseModel):
+    """Who cosigns the trail's checkpoints: where, by which key, and how often it is asked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    key: Path
+    ca: Path | None = None
+    every_s: int = Field(60, ge=1, le=3600)
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, text: str) -> str:
+        Url.parse(text)
+        return text
+
+
 class GatewayConfig(BaseModel):
     """The file. Paths are relative to its folder unless absolute."""
 
@@ -40,6 +58,7 @@ class GatewayConfig(BaseModel):
     trail: Path = Path("trail")
     audit_key: Path = Path("keys/audit.key")
     outbox: Path = Path("outbox.db")
+    witness: Witness | None = None
     origin: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/:-]{1,128}$")] = "derms/gateway"
 
 

@@ -28,6 +28,7 @@ LINK = "link"
 FACE = "face"
 GATEWAY = "gateway"
 CLOCK = "clock.step"
+WITNESS = "witness"
 
 _ALARMING = frozenset({Rule.TOO_FAST, Rule.TEST_IN_LIVE, Rule.WENT_BACK, Rule.AHEAD})
 
@@ -174,6 +175,11 @@ def face(event: FaceEvent) -> Entry:
 def gateway(decision: str, reason: str, contract: str, config: str) -> Entry:
     """The gateway's own life: started, stopped, isolated, rejoined."""
     return Entry(GATEWAY, decision=decision, reason=reason, digests={"contract": contract, "config": config})
+
+
+def witness(decision: str, reason: str) -> Entry:
+    """The trail stands otherwise with its witness than before."""
+    return Entry(WITNESS, decision=decision, reason=reason)
 
 
 def clock_step(step_ms: int) -> Entry:

@@ -25,6 +25,7 @@ def now(
     door: Door,
     desk: Desk,
     recorder: Recorder,
+    witness: str,
     began: Now,
     at: Now,
 ) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def now(
         "isolated": door.isolated,
         "headend_link": "up" if door.link_up else "down",
         "audit": recorder.trouble or "ok",
+        "witness": witness,
         "points": len(contract.points),
         "published": len(shown),
         "good": sum(1 for quality in shown if quality.validity is Validity.GOOD),

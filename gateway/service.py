@@ -17,13 +17,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from audit.errors import AuditError
 from audit.log import Log
+from audit.witness.submitter import Submitter
 from daemon import logs
 from daemon.clock import now as host_now
 from daemon.run import Stop
 from daemon.version import software
 from dermscore.errors import DermsError
 from dermscore.model import Now
-from gateway import outstations, records, report, setup, takeover
+from gateway import outstations, records, report, setup, takeover, witness
 from gateway.boundary import Upward
 from gateway.commands import Conditions
 from gateway.config import Home
@@ -37,6 +38,7 @@ from gateway.local import Health, health_points
 from gateway.outbox import Outbox
 from gateway.recorder import Recorder
 from gateway.takeover import Takeover
+from gateway.witness import Witnessing
 from wire.boundary import BoundaryCommand
 from wire.dial import PortInUse
 from wire.publication import load_keys
@@ -58,6 +60,7 @@ class Parts:
     contract: Contract
     publishers: Mapping[str, Ed25519PublicKey]
     audit_key: Ed25519PrivateKey
+    witness: Submitter | None
 
 
 def prepare(home: Home) -> Parts:
@@ -76,7 +79,7 @@ def prepare(home: Home) -> Parts:
     key = _audit_key(home)
     _check_trail(home, key)
     setup.check_listeners(home, contract)
-    return Parts(home, contract, publishers, key)
+    return Parts(home, contract, publishers, key, _way_to_witness(home))
 
 
 class GatewayError(DermsError):
@@ -110,6 +113,8 @@ class Gateway:
         self._outbox = outbox
         self._now = now
         self._recorder = Recorder(trail.submit, lambda: trail.health, now)
+        named = parts.home.config.witness
+        self._witness = Witnessing(parts.witness, named.every_s if named else 0, self._recorder.note)
         self._desk = Desk(parts.contract, outbox, self._recorder, self._conditions, self._send, now)
         self._faces: dict[str, Face] = outstations.faces(parts.contract, self._desk, now, self._refresh)
         self._image = Image(parts.contract, self._faces)
@@ -119,6 +124,7 @@ class Gateway:
             parts.home.config.headend, parts.home.tls, parts.contract, self._door, self._upward, random.Random()
         )
         self._door.changed, self._recorder.changed = self._link_changed, self._show_health
+        self._witness.changed = self._show_health
         self._takeover: Takeover | None = None  # what was read last, whether it changed anything or not
         self._began = now()
         self._offset_ms = self._began.utc_ms - self._began.mono_ms
@@ -152,7 +158,7 @@ class Gateway:
 
     async def _work(self, stop: Stop) -> None:
         async with asyncio.TaskGroup() as group:
-            parts = (self._door.carry(), self._link.run(), self._ticking(), self._reporting())
+            parts = (self._door.carry(), self._link.run(), self._ticking(), self._reporting(), self._witness.run())
             tasks = [group.create_task(part) for part in parts]
             await stop.wait()
             for task in tasks:
@@ -186,7 +192,7 @@ class Gateway:
     def _show_health(self) -> None:
         now = self._now()
         beats = (now.mono_ms - self._beats_from_ms) // 1000
-        health = Health(self._recorder.ok, self._door.link_up, beats)
+        health = Health(self._recorder.ok and not self._witness.alarmed, self._door.link_up, beats)
         self._image.show_changed(health_points(self._contract, health, now))
 
     def _look_for_clock_steps(self) -> None:
@@ -224,7 +230,7 @@ class Gateway:
     async def _reporting(self) -> None:
         """Write status.json, in a thread: a disk that stalls holds up this task only."""
         while True:
-            parts = (self._image, self._faces, self._door, self._desk, self._recorder)
+            parts = (self._image, self._faces, self._door, self._desk, self._recorder, str(self._witness.standing))
             said = report.now(self._contract, *parts, began=self._began, at=self._now())
             await asyncio.to_thread(report.write, self._home.status, said)
             await asyncio.sleep(1)
@@ -254,6 +260,13 @@ class Gateway:
 def _audit_key(home: Home) -> Ed25519PrivateKey:
     try:
         return setup.load_audit_key(home.audit_key)
+    except AuditError as error:
+        raise GatewayError(str(error)) from None
+
+
+def _way_to_witness(home: Home) -> Submitter | None:
+    try:
+        return witness.submitter(home)
     except AuditError as error:
         raise GatewayError(str(error)) from None
 

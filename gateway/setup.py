@@ -24,7 +24,7 @@ from audit.record import Entry
 from daemon import clock
 from daemon.config import Address, packaged
 from dermscore.errors import BadInput, DermsError, Problem
-from gateway import outstations, records, report
+from gateway import outstations, records, report, witness
 from gateway.config import FILE, GatewayConfig, Home
 from gateway.contract import BOUNDARY, FILES, Contract
 from gateway.outbox import Outbox
@@ -48,6 +48,8 @@ audit_key: keys/audit.key
 outbox: outbox.db
 # The trail's name in its checkpoints, for ever: a log is known by it and by its key.
 origin: {origin}
+# A witness on compliance's own host cosigns the trail's checkpoints: docs/howto/run-a-witness.md
+# witness: {{url: "http://witness.example:7453", key: keys/witness.pub}}
 """
 
 
@@ -161,6 +163,7 @@ def _problems(home: Home) -> list[Problem]:
         (home.contract, lambda: _check_contract(home)),
         (home.tls.cert, lambda: check_certificate(home.tls)),
         (home.publishers[0], lambda: load_keys(home.publishers)),
+        (home.folder / FILE, lambda: witness.submitter(home)),
     ]
     made = [
         (home.audit_key, lambda: load_audit_key(home.audit_key)),

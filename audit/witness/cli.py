@@ -6,7 +6,6 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,7 +98,7 @@ def _log(opened: WitnessStore, origin: str) -> dict[str, Any]:
         "origin": origin,
         "size": seen.size,
         "root": seen.root.hex(),
-        "time": _utc(cosigned.time_s),
+        "time": cosignature.utc(cosigned.time_s),
         "file": str(opened.seen(origin)),
     }
 
@@ -108,13 +107,6 @@ def _sentence(log: dict[str, Any]) -> str:
     if log["time"] is None:
         return f"{log['origin']}: nothing yet"
     return f"{log['origin']}: {log['size']} records at {log['time']}, root {log['root']}, in {log['file']}"
-
-
-def _utc(time_s: int) -> str:
-    try:
-        return f"{datetime.fromtimestamp(time_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
-    except (OverflowError, ValueError, OSError):
-        return f"{time_s} s after 1970"
 
 
 @witness.command()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidSignature
@@ -116,6 +117,13 @@ def check(note: Note, keys: Iterable[WitnessKey]) -> Cosigned | Uncosigned:
         if found is None or time_s > found.time_s:
             found = Cosigned(key, time_s)
     return found or Uncosigned(forged=False)
+
+
+def utc(time_s: int) -> str:
+    """A cosignature's time for people: RFC 3339 where the calendar reaches so far."""
+    if time_s >= 253_402_300_800:  # the year 10000
+        return f"{time_s} s after 1970"
+    return f"{datetime.fromtimestamp(time_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _message(time_s: int, text: bytes) -> bytes:

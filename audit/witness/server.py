@@ -95,8 +95,8 @@ class Server:
 
     async def stop(self) -> None:
         """Listen no more and end every connection; what is being judged is finished first, and may stay unheard."""
-        if self._server is not None:
-            self._server.close()
+        assert self._server is not None  # started
+        self._server.close()
         for writer in list(self._open):
             writer.transport.abort()
         if self._talking:
@@ -125,12 +125,13 @@ class Server:
             writer.transport.abort() if writer.is_closing() else writer.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str) -> None:
-        for number in range(self._limits.requests):
-            keep_alive = False
+        keep_alive, served = True, 0
+        while keep_alive:
+            keep_alive, served = False, served + 1
             try:
                 async with asyncio.timeout(self._limits.request_s):
                     head, body = await _request(reader)
-                keep_alive = head.keep_alive and number + 1 < self._limits.requests
+                keep_alive = head.keep_alive and served < self._limits.requests
                 reply = await self._reply(head, body, address)
             except BadHttp as bad:
                 reply = _Reply(bad.status, TEXT, f"{bad}\n".encode())
@@ -139,8 +140,6 @@ class Server:
             writer.write(http.response(reply.status, reply.kind, reply.body, keep_alive=keep_alive))
             async with asyncio.timeout(self._limits.request_s):
                 await writer.drain()
-            if not keep_alive:
-                return
 
     async def _reply(self, head: RequestHead, body: bytes, address: str) -> _Reply:
         if head.target != TARGET:

@@ -126,3 +126,15 @@ def test_two_witnesses_are_told_apart() -> None:
     second = wkey(OTHER, "compliance.example/w2")
     found = cosignature.check(noted(cosign(TEXT, second.name, OTHER, NOW_S)), [wkey(), second])
     assert found == Cosigned(second, NOW_S)
+
+
+@pytest.mark.parametrize(
+    ("time_s", "said"),
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (253_402_300_799, "9999-12-31T23:59:59Z"),
+        (LAST_TIME_S, f"{LAST_TIME_S} s after 1970"),
+    ],
+)
+def test_times_for_people(time_s: int, said: str) -> None:
+    assert cosignature.utc(time_s) == said
