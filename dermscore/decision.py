@@ -44,7 +44,20 @@ _ACTIONS: Final = {Aim.TARGET: Action.DISPATCH, Aim.RELEASE: Action.RELEASE}
 
 
 def decide(request: Request, facts: Facts, policy: Policy, now: Now) -> Decision:
-    """Decide `request` on what is known at `now`, under `policy`."""
+    """Decide `request` on what is known at `now`, under `policy`.
+
+    May they ask, who wins, what can be done, who does how much: in this order, and the first no ends it.
+
+    Args:
+        request: the wish. A node's target is shared by capacity, and what cannot be placed is told; one asset that is
+            asked for by name is granted whole or not at all.
+        facts: everything else that the decision rests on.
+        policy: who may ask, the programs with their ranks and longest durations, and the limits that are kept.
+        now: the moment. `mono_ms` serves `request.late_after_ms` alone.
+
+    Returns:
+        Granted, with a part for each asset, or Declined with the kind and the reason. Both name the policy.
+    """
     outcome = _Deciding(request, _as_asked(facts), policy, now).outcome()
     return outcome if isinstance(outcome, Granted) else Declined(outcome.kind, outcome.reason, policy.digest)
 

@@ -64,14 +64,14 @@ def read(lines: Iterable[bytes], where: str) -> Iterator[Past]:
                 yield found
 
 
-def load_file(path: Path) -> Iterator[Past]:
+def load_file(path: Path | str) -> Iterator[Past]:
     """The decisions of a file, one at a time; however long it is, one line of it is held.
 
     Raises:
         BadInput: as `read`; `Unreadable` where there is no such file.
     """
     try:
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             yield from read(file, str(path))
     except OSError as error:
         raise Unreadable([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from None

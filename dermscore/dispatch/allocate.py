@@ -224,7 +224,8 @@ def allocate(
         tree: the node, the same that `envelope` was made of.
         envelope: bounds, limits, and who is left out.
         target_w: the power wanted of those who take part.
-        rule: a name in `dermscore.dispatch.rules.RULES`; docs/reference/allocation.md tells each with its source.
+        rule: "capacity share", "headroom", "SOC balance" or "merit order" for storage, "curtailment by rating" or
+            "curtailment by output" for generation; docs/reference/allocation.md tells each with its source.
 
     Returns:
         Allocation, with the shortfall and its causes where not all could be placed; Refused for a target that is not a

@@ -19,10 +19,12 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = (
+    "README.md",
     "docs/tutorial/dispatch-in-a-notebook.md",
     "docs/howto/curtail-a-feeder.md",
     "docs/howto/serve-a-regulation-signal.md",
     "docs/howto/plan-a-day.md",
+    "docs/explanation/how-a-dispatch-is-decided.md",
 )
 _EXAMPLE: Final = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<shown>.*?)^```\n)?", re.M | re.S)
 

@@ -34,7 +34,7 @@ def test_no_example_reaches_past_the_package(page: str) -> None:
                 assert set(names) <= set(dermscore.__all__), f"{page}:{example.line}"
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "docs/reference/dermscore.md"])
 def test_every_link_of_a_page_leads_somewhere(page: str) -> None:
     here = ROOT / page
     gone = [to for to, _ in LINK.findall(here.read_text("utf-8")) if not (here.parent / to).exists()]
