@@ -11,25 +11,23 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import click
 
-from audit import body as bodies
-from audit import checkpoint, keys, record
+from audit import keys, released
 from audit.approval import Ring
-from audit.body import BodyRef
+from audit.body import Encrypted, MalformedBody, Opened
 from audit.cli_keeping import pack, prune, rebase, rotate_key
 from audit.cli_people import approve_command, person_group, ring_group
 from audit.errors import AuditError
+from audit.forms import NotOneMember
 from audit.layout import Layout
-from audit.note import NOTE_LIMIT, MalformedNote
-from audit.reading import open_regular
+from audit.note import MalformedNote
 from audit.record import Header
 from audit.secrecy import KeyFolder
 from audit.verify import CouldNotTell, Tampered, Verdict, Verified, verify
@@ -119,18 +117,22 @@ def _silence_stdout() -> None:
 @click.option("--first", type=click.IntRange(0), default=0, help="First record number.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many records.")
 @click.option("--bodies", "with_bodies", is_flag=True, help="Show the values, too.")
+@click.option("--body-keys", type=click.Path(path_type=Path), help="Folder of body keys, for encrypted values.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of sentences.")
-def show_command(log: Path, limit: int | None, with_bodies: bool, as_json: bool, first: int, **asked: Any) -> None:
+def show_command(
+    log: Path, limit: int | None, with_bodies: bool, body_keys: Path | None, as_json: bool, first: int, **asked: Any
+) -> None:
     """Print the records of LOG that its checkpoint covers. It does not verify them: `derms audit verify` does."""
     wanted = _Wanted(tuple(asked.pop("kind")), _micros(asked.pop("since")), _micros(asked.pop("until")), first, asked)
+    layout, key_folder = Layout(log), None if body_keys is None else KeyFolder(body_keys)
     try:
-        shown = (one for one in _records(Layout(log)) if wanted.takes(one.header))
-        for header, path, offset in islice(shown, limit):
-            values = _values(path, offset, header.body) if with_bodies and header.body else None
-            click.echo(_as_line(header, values) if as_json else _as_sentence(header, values))
+        shown = (one for one in released.records(layout) if wanted.takes(one.header))
+        for placed in islice(shown, limit):
+            values = _values(released.body_of(placed, layout, key_folder)) if with_bodies else None
+            click.echo(_as_line(placed.header, values) if as_json else _as_sentence(placed.header, values))
     except BrokenPipeError:
         raise  # whoever read it has seen enough; the program ends without a word
-    except (OSError, ValueError, MalformedNote) as problem:
+    except (OSError, ValueError, MalformedNote, NotOneMember, AuditError) as problem:
         raise _Undecided(f"{log} cannot be shown: {_in_plain_words(problem)}") from None
 
 
@@ -269,44 +271,15 @@ def _is_kind(kind: str, asked: str) -> bool:
     return kind.startswith(asked[:-1]) if asked.endswith("*") else kind == asked
 
 
-class _Placed(NamedTuple):
-    """A record, and where its body begins if it has one."""
-
-    header: Header
-    bodies: Path
-    offset: int
-
-
-def _records(layout: Layout) -> Iterator[_Placed]:
-    """The released records in order."""
-    with open_regular(layout.checkpoint) as file:
-        size = checkpoint.parse(file.read(NOTE_LIMIT + 1))[0].size
-    for segment in range(layout.segment_of(size) + 1):
-        count = min(layout.segment_lines, size - segment * layout.segment_lines)
-        if count:
-            yield from _segment_records(layout, segment, count)
-
-
-def _segment_records(layout: Layout, segment: int, count: int) -> Iterator[_Placed]:
-    offset = 0
-    with open_regular(layout.headers(segment)) as lines:
-        for _ in range(count):
-            header = record.decode(lines.readline(record.LINE_LIMIT)[:-1])
-            yield _Placed(header, layout.bodies(segment), offset)
-            offset += header.body.len if header.body else 0
-
-
-def _values(path: Path, offset: int, ref: BodyRef) -> dict[str, Any] | str:
-    with open_regular(path) as file:
-        file.seek(offset)
-        stored = file.read(min(ref.len, bodies.STORED_LIMIT))
-    match bodies.open_stored(stored):
-        case bodies.Opened(columns=columns):
+def _values(found: Opened | Encrypted | MalformedBody | None) -> dict[str, Any] | str | None:
+    match found:
+        case Opened(columns=columns):
             return dict(columns)
-        case bodies.Encrypted():
+        case Encrypted():
             return "encrypted"
-        case bodies.MalformedBody(what):
+        case MalformedBody(what):
             return f"a body that {what}"
+    return None
 
 
 def _as_line(header: Header, values: dict[str, Any] | str | None) -> str:

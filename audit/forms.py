@@ -24,6 +24,9 @@ _CHUNK: Final = 2**20
 class NotOneMember(Exception):
     """A packed file is not exactly one gzip member."""
 
+    def __init__(self) -> None:
+        super().__init__("a packed segment is not one gzip member")
+
 
 @dataclass(slots=True)
 class Written:

@@ -508,3 +508,51 @@ def test_the_writer_leaves_files_of_other_names_alone(tmp_path: Path) -> None:
     verdict = verify(tmp_path / "trail", [PUBLIC])
     assert isinstance(verdict, Verified)
     assert (verdict.cuts, verdict.unreleased_bytes) == (0, 0)
+
+
+NEXT = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+NEXT_PUBLIC = verifier_key(ORIGIN, NEXT.public_key())
+
+
+@pytest.mark.parametrize("number", range(30))
+def test_a_disk_that_fails_while_the_key_changes(tmp_path: Path, number: int) -> None:
+    """Wherever the disk fails, the old key ends with its seal, or the change never was; and the log goes on."""
+    disk = made()
+    with opened(disk) as log:
+        released(log.submit(entries(3)))
+        disk.fault = failing_at(number)
+        with contextlib.suppress(errors.NotRecorded):
+            released(log.change_key(NEXT))
+        disk.fault = no_fault
+        deadline = time.monotonic() + DEADLINE_S
+        while not log.health.ok:
+            assert time.monotonic() < deadline, log.health
+            time.sleep(0.005)
+        released(log.submit(entries(3)))
+        changed = log.key == NEXT_PUBLIC
+    disk.write_out(tmp_path)
+    verdict = verify(tmp_path, [PUBLIC], segment_lines=SEGMENT)
+    assert isinstance(verdict, Verified), verdict
+    assert (verdict.key_changes, verdict.key) == ((1, NEXT_PUBLIC) if changed else (0, PUBLIC))
+
+
+@pytest.mark.parametrize("seed", range(400 if SOAK else 40))
+def test_a_power_cut_while_the_key_changes(tmp_path: Path, seed: int) -> None:
+    """Another boot finds the old key, a change to be finished, or the new key: never an epoch without its seal."""
+    chance = random.Random(seed)
+    disk = made()
+    log = opened(disk)
+    released(log.submit(entries(chance.randint(1, 8))))
+    disk.fault = failing_at(chance.randint(0, 25), times=10**9)  # the disk is gone: nothing more is done
+    with contextlib.suppress(errors.NotRecorded):
+        released(log.change_key(NEXT))
+    log.close()
+    found = disk.after_power_cut(chance)
+    try:
+        again = Log.open(TRAIL, KEY, disk=found, successor=NEXT, segment_lines=SEGMENT)
+    except errors.BadKey:
+        again = Log.open(TRAIL, NEXT, disk=found, segment_lines=SEGMENT)
+    with again:
+        released(again.submit(entries(2)))
+    found.write_out(tmp_path)
+    assert isinstance(verify(tmp_path, [PUBLIC], segment_lines=SEGMENT), Verified)

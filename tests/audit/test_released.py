@@ -1,0 +1,69 @@
+"""Records read in whichever form their segments are; the logs are those of `test_keeping`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from test_keeping import OLD, body_keys, packed, pruned, secret, trail  # noqa: F401
+from trail_helpers import ORIGIN, SEGMENT, entries
+
+from audit import released
+from audit.body import Encrypted, Opened
+from audit.cli import audit
+from audit.layout import Layout
+from audit.log import Log
+from audit.secrecy import KeyFolder
+
+
+def seqs(folder: Path) -> list[int]:
+    return [placed.header.seq for placed in released.records(Layout(folder, SEGMENT))]
+
+
+def test_packed_segments_are_read(packed: Path) -> None:  # noqa: F811
+    assert seqs(packed) == list(range(25))
+    layout = Layout(packed, SEGMENT)
+    values = [released.body_of(placed, layout, None) for placed in released.records(layout)]
+    assert sum(isinstance(value, Opened) for value in values) == 8
+
+
+def test_of_pruned_segments_the_kept_records_are_read(pruned: Path) -> None:  # noqa: F811
+    assert seqs(pruned) == [0, *range(16, 24)]
+    layout = Layout(pruned, SEGMENT)
+    assert released.body_of(next(released.records(layout)), layout, None) is None
+    (pruned / "headers" / "00000000.kept").unlink()
+    assert seqs(pruned) == list(range(16, 24))
+    (pruned / "headers" / "00000000.hashes").unlink()
+    with pytest.raises(FileNotFoundError, match="No such file"):
+        seqs(pruned)
+
+
+def test_a_last_segment_that_is_missing(trail: Path) -> None:  # noqa: F811
+    (trail / "headers" / "00000002.jsonl").unlink()
+    with pytest.raises(FileNotFoundError, match="No such file"):
+        seqs(trail)
+
+
+def test_encrypted_values_are_read_with_their_keys(secret: Path) -> None:  # noqa: F811
+    layout, keys = Layout(secret, SEGMENT), body_keys(secret)
+    placed = [one for one in released.records(layout) if one.header.body]
+    assert [type(released.body_of(one, layout, None)) for one in placed] == [Opened, *[Encrypted] * 6]
+    assert all(isinstance(released.body_of(one, layout, keys), Opened) for one in placed)
+
+
+def test_show_decrypts_when_given_the_keys(tmp_path: Path) -> None:
+    folder, keys = tmp_path / "shown", tmp_path / "body-keys"
+    keys.mkdir()
+    Log.init(folder, OLD, ORIGIN)
+    with Log.open(folder, OLD, body_keys=KeyFolder(keys)) as log:
+        log.submit(entries(4)).result(timeout=30)
+
+    def shown(*options: str) -> str:
+        return CliRunner().invoke(audit, ["show", str(folder), "--bodies", *options]).output
+
+    assert (shown().count('"encrypted"'), shown().count('"F2.P"')) == (2, 0)
+    decrypted = shown("--body-keys", str(keys))
+    assert (decrypted.count('"encrypted"'), decrypted.count('"F2.P"')) == (0, 2)
+    (keys / "00000000.key").write_text("nonsense")
+    assert "is not a body key" in shown("--body-keys", str(keys))
