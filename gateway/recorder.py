@@ -37,6 +37,7 @@ class Recorder:
         self._on_the_way: dict[Future[Released], int] = {}  # when each was handed in
         self._missed: Counter[str] = Counter()
         self._why = ""
+        self._refusing = False  # whether the trail did not take what was handed in last
         self._gap_on_the_way = False
         self._denials = Denials()
         self.changed: Callable[[], None] = lambda: None
@@ -116,23 +117,32 @@ class Recorder:
     def _hand_in(self, entries: Sequence[Entry], tried_again: Sequence[Entry] = ()) -> Future[Released]:
         future = self._submit(entries)
         self._on_the_way[future] = self._now().mono_ms
-        kinds = [entry.kind for entry in entries if entry not in tried_again]
-        asyncio.wrap_future(future).add_done_callback(lambda done: self._settled(future, done, kinds))
+        missed = Counter(each.kind for each in entries if each not in tried_again and each.kind != records.GAP)
+        kinds = ",".join(each.kind for each in entries)
+        asyncio.wrap_future(future).add_done_callback(lambda done: self._settled(future, done, kinds, missed))
         return future
 
-    def _settled(self, future: Future[Released], done: asyncio.Future[Released], kinds: list[str]) -> None:
+    def _settled(
+        self, future: Future[Released], done: asyncio.Future[Released], kinds: str, missed: Counter[str]
+    ) -> None:
+        """The log hears that the trail refuses, and that it takes again; what was missed between stands in the gap."""
         self._on_the_way.pop(future, None)
         error = None if done.cancelled() else done.exception()
         if error is None:
+            if self._refusing and not done.cancelled():
+                self._refusing = False
+                log.warning("the trail takes records again")
             return
         self._why = str(error)
-        self._missed.update(kind for kind in kinds if kind != records.GAP)
-        log.error("not recorded", kinds=",".join(kinds), reason=str(error))
+        self._missed += missed
+        if not self._refusing:
+            log.error("not recorded", kinds=kinds, reason=self._why)
+        self._refusing = True
         self.changed()
 
     def _gap_told(self, told: asyncio.Future[Released], counts: Counter[str]) -> None:
         self._gap_on_the_way = False
         if not told.cancelled() and told.exception() is None:
             self._missed -= counts
-            log.warning("the trail is written again", missed=counts.total())
+            log.warning("the gap in the trail is told", missed=counts.total())
             self.changed()
