@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
-from dermscore.errors import BadInput
+from dermscore.errors import BadInput, Problem
 
 if TYPE_CHECKING:
     from headend.report import Running
@@ -125,6 +127,53 @@ def status(folder: Path, as_json: bool) -> int:
     said = _described(folder, running) | answer
     click.echo(json.dumps(said, indent=2) if as_json else _words(folder, said))
     return 0 if answer["status"] == "ok" else _FOUND_WRONG
+
+
+@headend.command()
+@click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.option("--since", metavar="TIME", help="Only what was decided then or later, such as 2026-12-01T06:00:00Z.")
+@click.option("--out", type=_FILE, help="Write to this file, which must not exist; printed where left out.")
+def decisions(folder: Path, since: str | None, out: Path | None) -> None:
+    """Write out the decisions that the headend in DIR keeps, whole, as JSON lines; it may run meanwhile.
+
+    \b
+    derms headend decisions DIR --out LOG
+    derms policy replay LOG POLICIES        what another policy would have decided
+    """
+    from headend import setup
+    from headend.config import Home
+
+    since_ms = _moment(since)
+    store = setup.open_state(Home.open(folder))
+    try:
+        count = _write_lines(store.decisions(since_ms), out)
+    finally:
+        store.close()
+    click.echo(f"{folder}: {count} lines" + (f" in {out}" if out else ""), err=True)
+
+
+def _moment(text: str | None) -> int:
+    from dermscore.times import parse
+
+    try:
+        return 0 if text is None else parse(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} {error}", param_hint="--since") from None
+
+
+def _write_lines(lines: Iterable[bytes], out: Path | None) -> int:
+    """Write them, one a line, to a new file or to standard output. Returns how many they were."""
+
+    def write(to: IO[bytes]) -> int:
+        return sum(1 for line in lines if to.write(line + b"\n"))
+
+    if out is None:
+        return write(sys.stdout.buffer)
+    try:
+        with out.open("xb") as file:
+            return write(file)
+    except FileExistsError:
+        raise BadInput([Problem(str(out), "", "exists already; name another file, or remove it")]) from None
 
 
 def _ask(running: Running) -> dict[str, Any] | None:

@@ -62,6 +62,7 @@ class HeadendConfig(BaseModel):
     state_url: str = "sqlite:///headend.db"
     database_url: str = "sqlite:///history.db"
     keep_days: Annotated[float, Field(gt=0, le=36_500)] = 30.0
+    decisions_kept: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
     publish_period_s: Annotated[float, Field(ge=0.1, le=5)] = 1.0
     fresh_within_s: Annotated[float, Field(ge=1, le=3600)] = 12.0
     programs: Programs = Programs()

@@ -17,6 +17,7 @@ from daemon import logs
 from dermscore.decision import decide
 from dermscore.intent import Intent, IntentState
 from dermscore.model import Now
+from dermscore.past import Past
 from dermscore.policy import Policy
 from dermscore.request import Declined, Facts, Kind, Request
 from headend.filing import NotTaken, Obstacle, not_taken, taken
@@ -230,13 +231,13 @@ class Dispatcher:
     async def _decided(self, request: Request) -> Answer:
         now, facts = self._clock(), self._facts()
         decision = decide(request, facts, self.policy, now)
+        past = Past(now, request, facts, decision)
         if isinstance(decision, Declined):
-            return await self._refuse(
-                not_taken(request, decision.kind, decision.reason, self.policy, facts.order_ms, now)
-            )
+            no = not_taken(request, decision.kind, decision.reason, self.policy, facts.order_ms, now)
+            return await self._refuse(no, past)
         dispatch = taken(request, decision, self.policy, facts.order_ms, now)
         try:
-            placed = await self._thread.call(self._store.keep, dispatch, decision.parts)
+            placed = await self._thread.call(self._store.keep, dispatch, decision.parts, past)
         except IdTaken:
             return self._not_taken(request, Obstacle.ID_TAKEN, "another request has this id")
         self._revisions |= {one.asset_id: one.intent.revision for one in placed}
@@ -254,12 +255,12 @@ class Dispatcher:
         self._order_ms = max(self._clock().utc_ms, self._order_ms + 1)
         return self._order_ms
 
-    async def _refuse(self, answer: NotTaken) -> NotTaken:
-        """A refusal is kept too: who asked for what, and why not."""
+    async def _refuse(self, answer: NotTaken, past: Past) -> NotTaken:
+        """A refusal is kept too: who asked for what, and why not. One of an asset that is not there is not."""
         dispatch = answer.dispatch
         log.warning("dispatch refused", dispatch=dispatch.id, who=dispatch.principal, why=answer.reason)
         if answer.why is not Kind.UNKNOWN or dispatch.asset_id is None:
-            await self._thread.call(self._store.keep, dispatch, ())
+            await self._thread.call(self._store.keep, dispatch, (), past)
         return answer
 
     def _send(self, kept: Kept, now: Now) -> Kept:

@@ -45,6 +45,7 @@ state_url: sqlite:///headend.db
 # Telemetry, agent sessions, events: an SQLite file, postgresql://user@host/name, or none.
 database_url: {database_url}
 keep_days: 30
+decisions_kept: 1000
 publish_period_s: 1
 fresh_within_s: 12
 # The program of policies/headend/dispatch.yaml that a request runs under, by where it comes from.
@@ -140,7 +141,7 @@ def open_state(home: Home) -> StateStore:
     except BaseException:
         opened.dispose()
         raise
-    return StateStore(opened)
+    return StateStore(opened, home.config.decisions_kept)
 
 
 def require_claims(store: StateStore, fleet: Fleet, home: Home) -> dict[str, frozenset[str]]:

@@ -261,6 +261,7 @@ class DispatchRow(Part):
     acked_at: str | None
     principal: str
     program: str
+    policy: str = Field(description="digest of the policy that it was decided under; empty where none was kept")
 
 
 class DispatchOut(Whole):
@@ -268,6 +269,7 @@ class DispatchOut(Whole):
 
     principal: str
     program: str
+    policy: str = Field(description="digest of the policy that it was decided under; empty where none was kept")
     primacy: int
     mode: str
     asset_id: str | None

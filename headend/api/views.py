@@ -200,6 +200,7 @@ def dispatch_whole(kept: Kept) -> schemas.DispatchOut:
         **_whole(kept),
         principal=dispatch.principal,
         program=dispatch.program,
+        policy=dispatch.policy,
         primacy=dispatch.primacy,
         mode=dispatch.aim.value,
         asset_id=dispatch.asset_id,
@@ -217,6 +218,7 @@ def _row(dispatch: Dispatch, placed: Placed | None) -> schemas.DispatchRow:
         acked_at=written(placed.acked_ms) if placed and placed.acked_ms is not None else None,
         principal=dispatch.principal,
         program=dispatch.program,
+        policy=dispatch.policy,
     )
 
 

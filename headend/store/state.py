@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, func, select, text, tuple_, update
@@ -15,9 +15,12 @@ from sqlalchemy.exc import IntegrityError
 
 from dermscore.errors import DermsError, NotSetUp
 from dermscore.intent import TERMINAL, Intent, IntentState
+from dermscore.model import Fleet
+from dermscore.past import Past
 from dermscore.request import Aim, Part
 from headend.records import Dispatch, Kept, Placed, joined
 from headend.store import tables
+from headend.store.decisions import DecisionShelf, lines
 
 _LIVING = [state.value for state in IntentState if state not in TERMINAL]
 # The same words in SQLite (3.35 and later) and PostgreSQL; the row is locked until the transaction ends.
@@ -37,10 +40,14 @@ class IdTaken(DermsError):
 
 
 class StateStore:
-    """Reads and writes the state tables. Immutable; the engine is safe between threads."""
+    """Reads and writes the state tables; the engine is safe between threads.
 
-    def __init__(self, engine: Engine) -> None:
+    `decisions_kept` is how many decisions stay on record whole, 0: none.
+    """
+
+    def __init__(self, engine: Engine, decisions_kept: int = 0) -> None:
         self._engine = engine
+        self._shelf = DecisionShelf(decisions_kept)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -98,12 +105,15 @@ class StateStore:
 
     # --- dispatches
 
-    def keep(self, dispatch: Dispatch, parts: Sequence[Part]) -> tuple[Placed, ...]:
+    def keep(self, dispatch: Dispatch, parts: Sequence[Part], past: Past | None = None) -> tuple[Placed, ...]:
         """Store a dispatch and its intents in one transaction, which gives each intent its revision.
+
+        `past` is the decision that made it, kept with it for as long as there is room; None where none was taken.
 
         Raises:
             IdTaken: there is a dispatch of this id already; nothing was stored.
         """
+        packed = self._shelf.pack(past)
         try:
             with self._engine.begin() as connection:
                 connection.execute(tables.dispatches.insert().values(_dispatch_row(dispatch)))
@@ -111,6 +121,7 @@ class StateStore:
                 placed = {each.asset_id: _placed(connection, epoch, dispatch, each) for each in _in_lock_order(parts)}
                 if placed:
                     connection.execute(tables.intents.insert(), [_intent_row(one) for one in placed.values()])
+                self._shelf.put(connection, dispatch.id, packed)
         except IntegrityError as error:
             if self.find(dispatch.id) is None:
                 raise
@@ -128,6 +139,14 @@ class StateStore:
                     tables.intents.c.revision == placed.intent.revision
                 )
                 connection.execute(update(tables.intents).where(key).values(_progress_of_intent(placed)))
+
+    def expect(self, fleet: Fleet) -> None:
+        """Decisions will be taken on this fleet: make ready what the first of them would wait for."""
+        self._shelf.expect(fleet)
+
+    def decisions(self, since_ms: int = 0) -> Iterator[bytes]:
+        """The lines of a decision log: what was decided at `since_ms` (UTC) or later and is kept, oldest first."""
+        return lines(self._engine, since_ms)
 
     def find(self, dispatch_id: str) -> Kept | None:
         """A dispatch of any age, by its id."""

@@ -1,13 +1,14 @@
 """The tables, in two sets that may lie in different databases.
 
-*State* is what control needs to be right after a crash: claims, revisions, dispatches, intents. *History* is what
-people look back at: telemetry, sessions, events. Control never waits for history. All times are UTC milliseconds,
-powers W, energies Wh. `migrations/` makes these tables; a test compares the two.
+*State* is what control needs to be right after a crash: claims, revisions, dispatches, intents; and the decisions that
+made them, kept with them. *History* is what people look back at: telemetry, sessions, events. Control never waits for
+history. All times are UTC milliseconds, powers W, energies Wh. `migrations/` makes these tables; a test compares the
+two.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 state = MetaData()
 history = MetaData()
@@ -82,6 +83,23 @@ intents = Table(
     Column("power_w", Float(53)),
     Index("intents_by_dispatch", "dispatch_id"),
     Index("intents_by_state", "state"),
+)
+
+fleets = Table(
+    "fleets",
+    state,
+    Column("digest", String(64), primary_key=True),
+    Column("body", LargeBinary, nullable=False),  # zlib of the fleet's line in a decision log
+)
+
+decisions = Table(
+    "decisions",
+    state,
+    Column("number", Integer, primary_key=True),  # in the order in which they were kept, whatever the clock did
+    Column("dispatch_id", String(128), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("fleet", String(64), nullable=False),
+    Column("body", LargeBinary, nullable=False),  # zlib of the decision's line
 )
 
 telemetry = Table(

@@ -248,7 +248,7 @@ def restart(tmp_path: Path, fleet: Fleet, policy: Policy, clocks: Clocks, blank:
 @contextlib.asynccontextmanager
 async def dispatching(folder: Path, fleet: Fleet, policy: Policy, clocks: Clocks, blank: Any) -> AsyncIterator[Desk]:
     """A desk on the state store in `folder`, made where there is none. Leaving it is a crash: nothing is written."""
-    store = StateStore(blank("state", folder / "state.db"))
+    store = StateStore(blank("state", folder / "state.db"), decisions_kept=100)
     store.make_identity(clocks.now.utc_ms)
     thread = OneThread("test state")
     live = LiveFleet(fleet, 12_000)

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from dermscore.decisionlog import load_file
+from dermscore.request import Aim, Request
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -89,6 +92,25 @@ async def test_status_of_one_that_runs(home, run_headend):
         done = await asyncio.to_thread(derms, "run", home)
         assert done.returncode == 1
         assert "runs in" in done.stderr
+
+
+async def test_decisions_are_written_out_while_it_runs_and_replayed(home, run_headend, tmp_path, ids):
+    log = tmp_path / "decisions.jsonl"
+    async with run_headend(home) as up:
+        for node, asset in (("nowhere", None), (ids.b1, ids.b1)):
+            who = up.headend.dispatcher.policy.principal("http:loopback")
+            await up.headend.dispatcher.submit(Request(node, who, node, asset, Aim.TARGET, 0.0, 60.0, "operator"))
+        done = await asyncio.to_thread(derms, "decisions", home, "--out", log)
+        assert done.returncode == 0, done.stderr
+        assert f"3 lines in {log}" in done.stderr
+    assert [past.request.id for past in load_file(log)] == ["nowhere", ids.b1]
+    printed = derms("decisions", home, "--since", "2020-01-01T00:00:00Z")
+    assert (printed.returncode, printed.stdout) == (0, log.read_text())
+    assert derms("decisions", home, "--since", "9999-01-01T00:00:00Z").stdout == ""
+    again = derms("decisions", home, "--out", log)
+    assert again.returncode == 1
+    assert "exists already" in again.stderr
+    assert derms("decisions", home, "--since", "yesterday").returncode == 2
 
 
 def test_importing_the_commands_loads_no_server(tmp_path):

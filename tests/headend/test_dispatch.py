@@ -9,9 +9,11 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from dermscore.decisionlog import read
 from dermscore.guard import Guard, Taken
 from dermscore.intent import IntentState as S
-from dermscore.request import Aim, Kind
+from dermscore.past import Replayed, replay
+from dermscore.request import Aim, Declined, Kind
 from headend import progress
 from headend.dispatch import Submitted
 from headend.filing import NotTaken, Obstacle
@@ -114,6 +116,25 @@ async def test_a_programme_dispatches_only_where_it_runs(desk, ids, policy):
     assert answer.reason == f"program operator runs at {ids.path} only, not at the whole fleet"
     assert isinstance(await desk.ask(ids.b1, 5, asset=True), Submitted)
     assert isinstance(await desk.ask("", None), Submitted), "what it holds it may give back anywhere"
+
+
+async def test_every_decision_is_kept_and_taken_again_comes_out_the_same(desk, ids, policy):
+    desk.connect(ids.b1, ids.b2, ids.solar)
+    await desk.ask(ids.path, 18)
+    desk.clocks.pass_s(2)
+    await desk.ask(ids.b1, 60, asset=True)
+    await desk.ask("nowhere", 5)
+    await desk.ask(ids.path, 9, program="scada")
+    await desk.ask(ids.b2, 5, asset=True)
+    await desk.ask(ids.path, program="scada")
+    await desk.ask("nobody", 5, asset=True)
+    log = list(read(desk.store.decisions(), "log"))
+    kinds = [each.decision.kind if isinstance(each.decision, Declined) else None for each in log]
+    assert kinds == [None, Kind.LIMITS, Kind.UNKNOWN, None, Kind.OUTRANKED, None], "no record of assets never there"
+    assert [len(each.facts.holding) for each in log] == [0, 2, 2, 2, 2, 2]
+    assert {kept.dispatch.policy for kept in desk.store.newest(9)} == {policy.digest}
+    assert replay(log, policy) == Replayed(6, ())
+    assert len(replay(log, replace(policy, grants=())).differences) == 5, "what is not there is so under any policy"
 
 
 # --- who outranks whom

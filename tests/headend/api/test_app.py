@@ -257,6 +257,7 @@ async def test_one_asset_is_dispatched_and_followed(http, desk, ids):
     assert row["acked_at"] == written(desk.clocks.now.utc_ms)
     whole = (await http.get(f"/dispatch/{said['id']}")).json()
     assert (whole["principal"], whole["program"], whole["parts"][0]["mw"]) == ("http:loopback", "operator", 5.0)
+    assert whole["policy"] == row["policy"] == desk.dispatcher.policy.digest
 
 
 async def test_a_site_is_split_and_the_shortfall_is_said(http, desk, ids):
