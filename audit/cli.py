@@ -31,7 +31,11 @@ from audit.note import MalformedNote
 from audit.record import Header
 from audit.secrecy import KeyFolder
 from audit.verify import CouldNotTell, Tampered, Verdict, Verified, verify
+from audit.witness import attested
+from audit.witness.attested import Reach
 from audit.witness.cli import witness
+from audit.witness.coverage import COSIGNED
+from audit.witness.store import load_keys
 
 FOUND_WRONG = 1
 COULD_NOT_TELL = 2
@@ -66,27 +70,41 @@ for _command in (person_group, ring_group, approve_command, rotate_key, pack, pr
 )
 @click.option("--ring", "ring_file", type=click.Path(path_type=Path), help="Ring of persons, to judge approvals by.")
 @click.option("--body-keys", type=click.Path(path_type=Path), help="Folder of body keys, to read encrypted bodies.")
+@click.option("--witness-key", type=click.Path(path_type=Path), help="Its witness's key (witness.pub).")
+@click.option("--cosigned", type=click.Path(path_type=Path), help="The witness's own copy.  [default: LOG/cosigned]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of sentences.")
 @click.pass_context
-def verify_command(
-    context: click.Context, log: Path, key_file: Path, ring_file: Path | None, body_keys: Path | None, as_json: bool
-) -> None:
+def verify_command(context: click.Context, /, log: Path, key_file: Path, as_json: bool, **given: Path | None) -> None:
     """Check every record of LOG against its signed checkpoint, with a key that you have from elsewhere."""
-    verdict = _judged(log, key_file, ring_file, body_keys)
-    _say(json.dumps(_as_object(verdict), ensure_ascii=False) if as_json else _in_words(verdict, log))
+    if given["cosigned"] is not None and given["witness_key"] is None:
+        raise click.UsageError("--cosigned needs --witness-key: who is to have cosigned it?")
+    verdict, reach = _judged(log, key_file, **given)
+    _say(json.dumps(_as_object(verdict, reach), ensure_ascii=False) if as_json else _in_words(verdict, reach, log))
     context.exit({Verified: 0, Tampered: FOUND_WRONG, CouldNotTell: COULD_NOT_TELL}[type(verdict)])
 
 
-def _judged(log: Path, key_file: Path, ring_file: Path | None, body_keys: Path | None) -> Verdict:
+def _judged(
+    log: Path,
+    key_file: Path,
+    ring_file: Path | None,
+    body_keys: Path | None,
+    witness_key: Path | None,
+    cosigned: Path | None,
+) -> tuple[Verdict, Reach | None]:
     try:
         public = keys.load_public(key_file)
         ring: Ring | None = None if ring_file is None else keys.load_ring(ring_file)
-        return verify(log, public, ring=ring, body_keys=None if body_keys is None else KeyFolder(body_keys))
+        where = cosigned or log / COSIGNED
+        word = None if witness_key is None else attested.read_word(where, load_keys(witness_key))
+        verdict = verify(log, public, ring=ring, body_keys=None if body_keys is None else KeyFolder(body_keys))
+        return (verdict, None) if word is None else attested.attest(log, verdict, word, where)
     except AuditError as problem:
-        return CouldNotTell(str(problem))
+        return CouldNotTell(str(problem)), None
+    except OSError as problem:
+        return CouldNotTell(f"a file cannot be read: {problem}"), None
     except Exception as fault:  # not exit 1, which would say that the log was tampered with
         traceback.print_exc()
-        return CouldNotTell(f"the verifier itself failed ({fault!r}); that says nothing about the log")
+        return CouldNotTell(f"the verifier itself failed ({fault!r}); that says nothing about the log"), None
 
 
 def _say(text: str) -> None:
@@ -155,10 +173,11 @@ def key_command(folder: Path, origin: str) -> None:
     click.echo(f"{files.private}\n{files.public}")
 
 
-def _as_object(verdict: Verdict) -> dict[str, Any]:
+def _as_object(verdict: Verdict, reach: Reach | None) -> dict[str, Any]:
     match verdict:
         case Verified():
             fields = asdict(verdict) | {"key": str(verdict.key)}
+            fields |= {} if reach is None else {"witness": attested.as_object(reach)}
             for name in ("since", "proved_until"):
                 fields[name] = None if fields[name] is None else utc(fields[name])
             return {"verdict": "verified"} | fields
@@ -168,10 +187,10 @@ def _as_object(verdict: Verdict) -> dict[str, Any]:
             return {"verdict": "could_not_tell", "why": verdict.why}
 
 
-def _in_words(verdict: Verdict, log: Path) -> str:
+def _in_words(verdict: Verdict, reach: Reach | None, log: Path) -> str:
     match verdict:
         case Verified():
-            return _verified_in_words(verdict, log)
+            return _verified_in_words(verdict, reach, log)
         case Tampered(first_bad, where, what, unbroken):
             stands = f"{_stand(unbroken)} without a break" if unbroken else "Nothing before it stands"
             stands = stands if first_bad is not None else "Without a good checkpoint nothing of the log is proved"
@@ -180,13 +199,14 @@ def _in_words(verdict: Verdict, log: Path) -> str:
             return f"COULD NOT TELL: {log}\n{why}"
 
 
-def _verified_in_words(verdict: Verified, log: Path) -> str:
+def _verified_in_words(verdict: Verified, reach: Reach | None, log: Path) -> str:
     until = "none yet" if verdict.proved_until is None else f"complete up to {utc(verdict.proved_until)} by its clock"
     lines = [
         f"VERIFIED: {log}",
         f"{_many(verdict.records, 'record')} of {verdict.origin}, {until}; {_many(verdict.bodies, 'body', 'bodies')}, "
         f"root {verdict.root}",
         f"signed by {verdict.key}",
+        attested.in_words(reach, verdict.records),
         f"{_many(verdict.openings, 'opening')}, {_many(verdict.cuts, 'cut')} after a crash, "
         f"{_many(verdict.gaps, 'gap')} for want of disk",
         f"{_unreleased(verdict.unreleased_bytes)} behind the checkpoint are not part of this verdict",

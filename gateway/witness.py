@@ -21,9 +21,10 @@ from audit.record import Entry
 from audit.witness import Witnessed, witnessed
 from audit.witness.client import Url, tls_context
 from audit.witness.cosignature import utc
+from audit.witness.coverage import COSIGNED
 from audit.witness.store import load_keys, read_note
 from audit.witness.submission import Accepted, Alarm, Outcome
-from audit.witness.submitter import COSIGNED, Submitter
+from audit.witness.submitter import Submitter
 from daemon import logs
 from dermscore.errors import BadInput, Problem
 from gateway import records

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from audit import checkpoint
 from audit.checkpoint import Checkpoint
 from audit.note import MalformedNote
 from audit.witness import cosignature
 from audit.witness.cosignature import Cosigned, WitnessKey
+
+COSIGNED: Final = "cosigned"
+"""The file in a log's folder that holds its newest cosigned checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,11 @@ from audit.layout import SEGMENT_LINES, Layout
 from audit.witness import request
 from audit.witness.client import Unreachable, Url, post
 from audit.witness.cosignature import WitnessKey
-from audit.witness.coverage import Witnessed, witnessed
+from audit.witness.coverage import COSIGNED, Witnessed, witnessed
 from audit.witness.prover import Tree, newest, prove
 from audit.witness.store import put, read_note
 from audit.witness.submission import Accepted, Alarm, Elsewhere, Outcome, Sent, Trouble, outrun, read
 
-COSIGNED: Final = "cosigned"
-"""The file in a log's folder that holds its newest cosigned checkpoint."""
 ATTEMPTS: Final = 4
 """Proofs in one round: another size is heard at most once for each submission by somebody else meanwhile."""
 

@@ -17,9 +17,9 @@ from audit import keys as audit_keys
 from audit.layout import Layout
 from audit.record import Entry
 from audit.witness import Witnessed, store, witnessed
+from audit.witness.coverage import COSIGNED
 from audit.witness.store import WitnessStore
 from audit.witness.submission import Accepted, Alarm, Outcome, Trouble
-from audit.witness.submitter import COSIGNED
 from dermscore.errors import BadInput, DermsError
 from gateway import setup, witness
 from gateway.config import Home

@@ -22,10 +22,10 @@ from audit.log import Log
 from audit.witness import prover, request, store, witnessed
 from audit.witness.client import Url, post
 from audit.witness.cosignature import WitnessKey
-from audit.witness.coverage import Witnessed
+from audit.witness.coverage import COSIGNED, Witnessed
 from audit.witness.store import WitnessStore
 from audit.witness.submission import Accepted, Alarm, Trouble
-from audit.witness.submitter import COSIGNED, Submitter
+from audit.witness.submitter import Submitter
 from tests.audit.witness.stage import KEY, ORIGIN, OTHER, ROOT, WitnessProcess, made
 
 
