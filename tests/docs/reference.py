@@ -23,6 +23,7 @@ PAGE: Final = ROOT / "docs" / "reference" / "dermscore.md"
 MARKED: Final = re.compile(r"<!-- names: (?P<names>[\w\s]+?) -->\n.*?<!-- end -->", re.S)
 _SECTION: Final = re.compile(r"^(Args|Attributes|Returns|Raises):\n((?:    .*\n|\n)+)", re.M)
 _ITEM: Final = re.compile(r"^(\w+): ", re.M)
+_NOTHING: Final = ("<factory>", "mappingproxy({})")  # an empty mapping, which cannot be a default itself
 _FEW: Final = 88  # characters of a signature that stand in one line
 
 
@@ -114,11 +115,11 @@ def _parameters(signature: inspect.Signature, *, bound: bool = False) -> Iterato
 
 def _parameter(parameter: inspect.Parameter) -> str:
     default = parameter.default
+    kind = getattr(parameter.annotation, "__forward_arg__", parameter.annotation)  # a named tuple's are references
     if default is parameter.empty:
-        return f"{parameter.name}: {parameter.annotation}"
+        return f"{parameter.name}: {kind}"
     shown = default.name if isinstance(default, Enum) else repr(default)
-    shown = "..." if shown.startswith("<") or "object at 0x" in shown else shown
-    return f"{parameter.name}: {parameter.annotation} = {shown}"
+    return f"{parameter.name}: {kind} = {'{}' if shown in _NOTHING else shown}"
 
 
 def _prose(thing: Any) -> str:
