@@ -44,7 +44,7 @@ ROLES: dict[str, Role] = {
     "audit": Role("audit.cli", "audit", "Verify and show the trail of all that crossed."),
     "pki": Role("wire.cli", "agent", "Certificates for headend, gateway and agents."),
     "points": Role("dermscore.cli", "", "Check the sheets: what SCADA may see and ask."),
-    "policy": Role("dermscore.policy.cli", "", "Check, list, compare and explain who may do what."),
+    "policy": Role("dermscore.cli", "", "Check, list, compare, explain and replay who may do what."),
     "assets": Role("dermscore.cli", "", "Check assets.yaml, or generate a fleet."),
 }
 

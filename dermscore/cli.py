@@ -1,6 +1,8 @@
-"""`derms assets` and `derms points`: what a person runs on a file before it is used.
+"""`derms assets` and `derms points`, what a person runs on a file before it is used; and `derms policy replay`.
 
 Exit 0: fine. 1: something is wrong with it, every problem printed. 2: it could not be told (no such file).
+`derms policy replay` is here and not with the rest of `derms policy`, since decisions are made of policies and not they
+of decisions.
 """
 
 from __future__ import annotations
@@ -8,11 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from dermscore.errors import BadInput, Problem, Unreadable, together
+from dermscore.policy.cli import policy
+
+if TYPE_CHECKING:
+    from dermscore.past import Difference, Replayed
+    from dermscore.policy import Policy
 
 _WRONG: Final = 1
 _COULD_NOT_TELL: Final = 2
@@ -68,6 +75,65 @@ def points() -> None:
 def check_points(points_csv: Path, commands_csv: Path | None, as_json: bool) -> None:
     """Check POINTS_CSV and, where given, the COMMANDS_CSV that goes with it."""
     _check(lambda: _describe_sheets(points_csv, commands_csv), as_json)
+
+
+@policy.command("replay")
+@click.argument("log", type=_file)
+@click.argument("folder", type=_file)
+@_as_json
+def replay_decisions(log: Path, folder: Path, as_json: bool) -> None:
+    """Say what another policy would have decided.
+
+    Takes every decision of LOG (`derms headend decisions DIR --out LOG`) again under the policy in FOLDER, and prints
+    each that comes out otherwise. Exit 0: none does. 1: some do. 2: it could not be told.
+
+    Each is taken on the facts of its own moment. What an earlier difference would have changed afterwards, such as
+    powers, charges and who holds what, is not carried on.
+    """
+    from dermscore.decisionlog import load_file
+    from dermscore.past import replay
+    from dermscore.policy import load_folder
+
+    try:
+        other = load_folder(folder)
+        replayed = replay(load_file(log), other)
+    except BadInput as bad:
+        _end(bad.problems, _COULD_NOT_TELL, as_json)
+    else:
+        _show_replayed(replayed, other, as_json)
+
+
+def _show_replayed(replayed: Replayed, other: Policy, as_json: bool) -> None:
+    differences = replayed.differences
+    if as_json:
+        listed = [_listed(each) for each in differences]
+        click.echo(json.dumps({"decisions": replayed.decisions, "digest": other.digest, "differences": listed}))
+    else:
+        click.echo("".join(f"{each}\n" for each in differences), nl=False)
+        click.echo(f"{len(differences)} of {replayed.decisions} decisions would be otherwise under {other.digest}")
+        if len(differences) > 1:
+            click.echo("each on the facts of its own moment: what an earlier difference would change is not carried on")
+    click.get_current_context().exit(_WRONG if differences else 0)
+
+
+def _listed(difference: Difference) -> dict[str, Any]:
+    from dermscore.request import Granted
+    from dermscore.times import written
+
+    request, before, after = difference.request, difference.before, difference.after
+    return {
+        "id": request.id,
+        "at": written(difference.at_ms),
+        "who": request.who.id,
+        "node": request.node,
+        "aim": request.aim.value,
+        "target_w": request.target_w,
+        "program": request.program,
+        "decided_under": before.digest,
+        "granted_then": isinstance(before, Granted),
+        "granted_now": isinstance(after, Granted),
+        "words": list(difference.words),
+    }
 
 
 def _describe_assets(file: Path) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """`derms policy`: check a policy, list who may do what, say what a change changes, and why a question is answered so.
 
+`derms policy replay` is in `dermscore.cli`.
+
 Exit 0: fine, the same, allowed. 1: something is wrong, differs, is denied. 2: it could not be told.
 """
 
@@ -34,7 +36,7 @@ _folder = click.Path(path_type=Path)
 
 @click.group()
 def policy() -> None:
-    """Check the policy; list, compare and explain who may do what."""
+    """Check the policy; list, compare, explain and replay who may do what."""
 
 
 @policy.command("check")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree
 from typing import Any, Final
 
 import pytest
 from click.testing import CliRunner, Result
 
 from dermscore import cli
+from dermscore.decisionlog import write
+from dermscore.past import Past
+from tests.dermscore.deciding import NOW, ask, decided
+from tests.dermscore.deciding import facts as facts_of
 
 ROOT: Final = Path(__file__).parents[2]
 GATEWAY: Final = ROOT / "policies" / "gateway"
@@ -92,3 +97,45 @@ def test_generate_overwrites_nothing_and_says_what_it_cannot_write(tmp_path: Pat
 @pytest.mark.parametrize("count", ["0", "-1", "x"])
 def test_a_fleet_of_nothing_is_refused(count: str) -> None:
     assert run(cli.assets, "generate", "--sites", count, "--assets-per-site", 1).exit_code == 2
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Two decisions on the small fleet, taken under its policy: 20 MW everywhere, and what A cannot."""
+    file = tmp_path / "decisions.jsonl"
+    wishes = [ask(20.0, id="r1"), ask(40.0, "A", id="r2")]
+    file.write_bytes(b"\n".join(write(Past(NOW, wish, facts_of(), decided(wish)) for wish in wishes)))
+    return file
+
+
+def test_another_policy_is_tried_on_the_past(log: Path, tmp_path: Path) -> None:
+    result = run(cli.policy, "replay", log, ROOT / "policies" / "headend")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("0 of 2 decisions would be otherwise under ")
+    folder = Path(copytree(ROOT / "policies" / "headend", tmp_path / "other"))
+    access = folder / "access.yaml"
+    access.write_text(access.read_text().replace("# max_w: 200.0e6", "max_w: 10.0e6"))
+    result = run(cli.policy, "replay", log, folder)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[:2] == [
+        "2030-03-17T17:46:40.000Z r1: http:loopback asked for 20 MW at the whole fleet",
+        "  granted (20 MW placed) then, declined (denied: 20,000,000 W is more than the 10,000,000 W granted at the "
+        "whole fleet) now",
+    ]
+    assert "2 of 2 decisions would be otherwise" in result.stdout
+    assert "is not carried on" in result.stdout
+    said = run(cli.policy, "replay", log, folder, "--json")
+    assert said.exit_code == 1
+    first, second = facts(said)["differences"]
+    assert (first["id"], first["granted_then"], first["granted_now"]) == ("r1", True, False)
+    assert (second["id"], second["node"], second["granted_then"], second["decided_under"]) == ("r2", "A", False, "ab")
+
+
+def test_a_past_or_a_policy_that_cannot_be_read_is_told_from_a_difference(log: Path, tmp_path: Path) -> None:
+    headend = ROOT / "policies" / "headend"
+    assert run(cli.policy, "replay", tmp_path / "none", headend).exit_code == 2
+    assert run(cli.policy, "replay", log, tmp_path).exit_code == 2
+    log.write_bytes(log.read_bytes() + b"\n{}")
+    result = run(cli.policy, "replay", log, headend)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{log}:4: " in result.stderr
