@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from audit import keys
 from audit.verify import Tampered, Verified, verify
@@ -133,3 +134,71 @@ def test_the_shown_value() -> None:
     # Leaf 5 of 7: its left neighbour, then the lone leaf 6, then the root of the first four.
     found = node(third, node(node(first, leaf(salt + text.encode())), second))
     assert found.hex() == json.loads(LINES[1])["body"]["root"]
+
+
+# The second example
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> Path:
+    """The folder of the second example."""
+    for name, text in BLOCKS.items():
+        if name.startswith("2/"):
+            path = tmp_path / name.removeprefix("2/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_the_second_example_verifies(second: Path) -> None:
+    verdict = verify(second, keys.load_public(second / "audit.pub"), ring=keys.load_ring(second / "ring"))
+    assert isinstance(verdict, Verified), verdict
+    assert (verdict.records, verdict.key_changes, verdict.approvals_unchecked) == (3, 1, 0)
+    assert verdict.rebased_from is not None
+    assert verdict.rebased_from.size == 4
+    (second / "seals" / "0000000000000001").unlink()
+    assert isinstance(verify(second, keys.load_public(second / "audit.pub")), Tampered)
+
+
+def public_key(text: str) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(base64.b64decode(text.split("+", 2)[2])[1:])
+
+
+def checked(note: str, signers: dict[str, str]) -> str:
+    """The text of a note, every signature of which is right."""
+    text, _, lines = note.rpartition("\n\n")
+    for line in lines.splitlines():
+        _, name, signature = line.split(" ")
+        public_key(signers[name]).verify(base64.b64decode(signature)[4:], f"{text}\n".encode())
+    return text + "\n"
+
+
+def test_the_second_example_with_nothing_of_ours() -> None:
+    lines = [line.encode() for line in BLOCKS["2/headers/00000000.jsonl"].splitlines()]
+    first, change, _ = (json.loads(line) for line in lines)
+    origin = first["origin"]
+    assert change["rule"] == BLOCKS["2/audit.pub"].strip()
+    for text, digest in (("rule", "old"), ("decision", "key")):
+        assert sha256(change[text].encode()).hexdigest() == change["digests"][digest]
+    assert first["digests"]["key"] == change["digests"]["old"]
+    leaves = [leaf(line) for line in lines]
+    for name, size, key in (("2/seals/0000000000000001", 2, "rule"), ("2/checkpoint", 3, "decision")):
+        expected = f"{origin}\n{size}\n{base64.b64encode(root(leaves[:size])).decode()}\n"
+        assert checked(BLOCKS[name], {origin: change[key]}) == expected
+    approval = BLOCKS[f"2/approvals/{first['digests']['approval']}"]
+    assert sha256(approval.encode()).hexdigest() == first["digests"]["approval"]
+    people = [line.split(" ")[0] for line in BLOCKS["2/ring"].splitlines()]
+    text = checked(approval, {person.split("+")[0]: person for person in people})
+    assert approval.count("\u2014 ") == 2
+    subject = BLOCKS["2/subject"]
+    old = (first["peer"], first["rule"], first["digests"]["root"])
+    assert subject == "derms.rebase/1\n" + "".join(f"{part}\n" for part in (origin, first["digests"]["key"], *old))
+    assert text.splitlines()[1:3] == ["rebase", sha256(subject.encode()).hexdigest()]
+    assert (old[1], old[2]) == ("4", root([leaf(line) for line in LINES]).hex())
+
+
+def test_the_encrypted_body() -> None:
+    stored, key = base64.b64decode(BLOCKS["encrypted"]), bytes(range(32))
+    assert stored[:17] == b"E" + sha256(key).digest()[:4] + bytes(range(12))
+    opened = AESGCM(key).decrypt(stored[5:17], stored[17:], b"example.com/gateway-1\n1\n")
+    assert opened == STORED[161:]
