@@ -43,13 +43,9 @@ def attest(
     if isinstance(word, NotWitnessed):
         return verdict, word
     found = word if isinstance(word, Contradicted) else _compare(Layout(folder, segment_lines), verdict, word)
-    match found:
-        case Contradicted(what):
-            return Tampered(None, where, what, 0), None
-        case CouldNotTell():
-            return found, None
-        case Coverage():
-            return verdict, found
+    if isinstance(found, Contradicted):
+        return Tampered(None, where, found.what, 0), None
+    return (found, None) if isinstance(found, CouldNotTell) else (verdict, found)
 
 
 def _compare(layout: Layout, verdict: Verified, word: Witnessed) -> Coverage | Contradicted | CouldNotTell:
@@ -66,13 +62,12 @@ def _compare(layout: Layout, verdict: Verified, word: Witnessed) -> Coverage | C
 
 def in_words(reach: Reach | None, records: int) -> str:
     """For the report of a log that verified. None: no witness's key was given."""
-    match reach:
-        case Coverage(witness, size, time_s, uncovered):
-            return f"cosigned by {witness} up to {size} records at {utc(time_s)}; {uncovered} not yet cosigned"
-        case NotWitnessed(why):
-            return f"NOT COSIGNED, none of the {records} records: {why}"
-        case None:
-            return "cosignatures were not checked (--witness-key)"
+    if reach is None:
+        return "cosignatures were not checked (--witness-key)"
+    if isinstance(reach, NotWitnessed):
+        return f"NOT COSIGNED, none of the {records} records: {reach.why}"
+    at, uncovered = utc(reach.time_s), reach.uncovered
+    return f"cosigned by {reach.witness} up to {reach.size} records at {at}; {uncovered} not yet cosigned"
 
 
 def as_object(reach: Reach) -> dict[str, Any]:

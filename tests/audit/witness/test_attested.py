@@ -179,6 +179,9 @@ def test_the_command_says_how_far_it_is_cosigned(large: Scene) -> None:
     none = large.command("--witness-key", large.witness_pub)
     assert none.exit_code == 0
     assert "NOT COSIGNED, none of the 13 records" in none.output
+    said = json.loads(large.command("--witness-key", large.witness_pub, "--json").output)
+    assert (said["verdict"], said["witness"]["size"], said["witness"]["time"]) == ("verified", 0, None)
+    assert said["witness"]["why"].startswith("there is no ")
     size = large.cosign()
     large.grow(4)
     told = large.command("--witness-key", large.witness_pub)
