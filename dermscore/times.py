@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 LATEST_MS = 253_402_300_799_999
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
 _FORM = "is not an RFC 3339 time such as 2031-05-01T12:00:00Z"
 
 
@@ -18,7 +20,7 @@ def parse(text: str) -> int:
         raise ValueError(_FORM) from None
     if moment.tzinfo is None:
         raise ValueError("has no offset from UTC; end it with Z or such as +02:00")
-    ms = round(moment.timestamp() * 1000)
+    ms = round((moment - _EPOCH) / _MS)
     if not 0 <= ms <= LATEST_MS:
         raise ValueError("is outside the years 1970 to 9999")
     return ms
@@ -26,4 +28,4 @@ def parse(text: str) -> int:
 
 def written(utc_ms: int) -> str:
     """RFC 3339, UTC, milliseconds."""
-    return datetime.fromtimestamp(utc_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (_EPOCH + utc_ms * _MS).isoformat(timespec="milliseconds").replace("+00:00", "Z")
