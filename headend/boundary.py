@@ -7,7 +7,8 @@ even where a newer batch took the place of an older one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -129,9 +130,13 @@ class BoundaryDesk:
         while True:
             due = max(due + self._period_s, loop.time())  # a pause is not made up for
             await asyncio.sleep(due - loop.time())
-            self._publish(list(self._streams.values()))
-            for ours in self._streams.values():
-                self._tell_news(ours)
+            try:
+                self._publish(list(self._streams.values()))
+            except Exception:  # in what all of them share: their values age until it is mended, and nothing else stops
+                log.exception("nothing is published in this period")
+            for ours in list(self._streams.values()):
+                with self._alone(ours):
+                    self._tell_news(ours)
 
     async def serve(self, caller: Caller, stream: Stream[pb.GatewayMessage, pb.SignedPublication]) -> Ended:
         """Hold one gateway's stream from its Hello to its end; returns how it ended.
@@ -165,6 +170,16 @@ class BoundaryDesk:
             if self._streams.get(ours.gateway) is ours:
                 del self._streams[ours.gateway]
             log.info("gateway disconnected", gateway=ours.gateway, why=str(session.ended))
+
+    @contextmanager
+    def _alone(self, ours: _Stream) -> Iterator[None]:
+        """A fault of ours in serving one gateway ends its stream, which it dials anew, and nobody else's."""
+        try:
+            yield
+        except Exception:
+            log.exception("a gateway's stream is ended by a fault of the headend", gateway=ours.gateway)
+            if ours.session is not None:
+                ours.session.end(Why.LOST, "a fault of the headend; its log says which")
 
     # --- beginning
 
@@ -239,11 +254,13 @@ class BoundaryDesk:
         """
         await self._catch_up(ours)
         while True:
-            answer = await self._dispatcher.submit(await ours.asks.get())
-            if isinstance(answer, NotTaken):
-                self._tell(ours, Kept(answer.dispatch))
-            elif answer.repeated or answer.kept.dispatch.over:
-                self._tell(ours, answer.kept)
+            ask = await ours.asks.get()
+            with self._alone(ours):
+                answer = await self._dispatcher.submit(ask)
+                if isinstance(answer, NotTaken):
+                    self._tell(ours, Kept(answer.dispatch))
+                elif answer.repeated or answer.kept.dispatch.over:
+                    self._tell(ours, answer.kept)
 
     async def _catch_up(self, ours: _Stream) -> None:
         try:
@@ -263,9 +280,10 @@ class BoundaryDesk:
         measurements = self._live.measurements(now)
         for ours in streams:
             if ours.session is not None and ours.wanted.series:
-                batch = self._batch(ours, measurements, now)
-                ours.made_ms = max(ours.made_ms, self._calculated_ms)
-                ours.session.outgoing.offer(_POINTS, ours.item(batch, now))
+                with self._alone(ours):
+                    batch = self._batch(ours, measurements, now)
+                    ours.made_ms = max(ours.made_ms, self._calculated_ms)
+                    ours.session.outgoing.offer(_POINTS, ours.item(batch, now))
 
     def _batch(self, ours: _Stream, measurements: Mapping[str, Measurement], now: Now) -> pb.PointBatch:
         rows = publisher.readings(
@@ -282,7 +300,8 @@ class BoundaryDesk:
         """A dispatch has changed; if it is a command of a gateway that is here, it is told."""
         ours = self._streams.get(kept.dispatch.principal)
         if ours is not None:
-            self._tell(ours, kept)
+            with self._alone(ours):
+                self._tell(ours, kept)
         if kept.dispatch.over:
             self._told_ms.pop(kept.dispatch.id, None)
 

@@ -19,7 +19,7 @@ from dermscore.intent import Intent, IntentState
 from dermscore.model import Now
 from dermscore.past import Past
 from dermscore.policy import Policy
-from dermscore.request import Declined, Facts, Kind, Request
+from dermscore.request import Declined, DeclineKind, Facts, Request
 from headend.filing import NotTaken, Obstacle, not_taken, taken
 from headend.fleet import LiveFleet, named
 from headend.ledger import Ledger
@@ -182,8 +182,11 @@ class Dispatcher:
     async def _keep_in_step(self) -> None:
         while True:
             await asyncio.sleep(_RECORD_EVERY_S)
-            self._tell(self.ledger.expire(self._clock()))
-            await self.record()
+            try:
+                self._tell(self.ledger.expire(self._clock()))
+                await self.record()
+            except Exception:  # a fault of ours in one dispatch must not end the desk for all, nor the headend
+                log.exception("dispatches could not be kept in step; trying again")
 
     async def record(self) -> None:
         """Store what has changed since it was last stored; what the store will not take waits for the next time.
@@ -225,7 +228,7 @@ class Dispatcher:
         earlier = await self.find(request.id)
         return await self._decided(request) if earlier is None else self._repeated(request, earlier)
 
-    def _not_taken(self, request: Request, why: Kind | Obstacle, reason: str) -> NotTaken:
+    def _not_taken(self, request: Request, why: DeclineKind | Obstacle, reason: str) -> NotTaken:
         return not_taken(request, why, reason, self.policy, self._next_order_ms(), self._clock())
 
     async def _decided(self, request: Request) -> Answer:
@@ -259,7 +262,7 @@ class Dispatcher:
         """A refusal is kept too: who asked for what, and why not. One of an asset that is not there is not."""
         dispatch = answer.dispatch
         log.warning("dispatch refused", dispatch=dispatch.id, who=dispatch.principal, why=answer.reason)
-        if answer.why is not Kind.UNKNOWN or dispatch.asset_id is None:
+        if answer.why is not DeclineKind.UNKNOWN or dispatch.asset_id is None:
             await self._thread.call(self._store.keep, dispatch, (), past)
         return answer
 
@@ -287,7 +290,7 @@ class Dispatcher:
             return self._not_taken(request, Obstacle.ID_TAKEN, "another request has this id")
         log.info("a request came twice; it is answered with what became of the first", dispatch=request.id)
         if earlier.dispatch.state is IntentState.REFUSED and not earlier.intents:
-            return NotTaken(Kind.LIMITS, earlier.dispatch.reason, earlier.dispatch)
+            return NotTaken(DeclineKind.LIMITS, earlier.dispatch.reason, earlier.dispatch)
         return Submitted(earlier, repeated=True)
 
     def _tell(self, changed: Iterable[Kept]) -> None:

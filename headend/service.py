@@ -175,6 +175,13 @@ class Headend:
                 await agents.stop(_GRACE_S)
 
     async def _work(self, stop: Stop, http: socket.socket) -> None:
+        """Serve until `stop`.
+
+        Faults are kept where they arise: of one stream in its desk, of one request in the dispatcher or the API, of one
+        turn of a loop in that loop; each is logged, and all else goes on. What ends the process is `stop`, an HTTP
+        server that ends, and a loop that cannot even go on to its next turn: without it the headend would only look
+        alive, and a supervisor starts it anew from what is stored.
+        """
         web = _Web(uvicorn.Config(create(self._api()), **_UVICORN))
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(web.serve(sockets=[http]))

@@ -523,3 +523,66 @@ async def test_a_store_that_does_not_answer_does_not_keep_the_points_from_a_gate
             await wait_until(lambda: outcomes(gateway, identifier))
             assert not gateway.ended
     await wait_until(lambda: not up.headend._boundary.gateways)
+
+
+# --- faults of ours, each in its own domain
+
+
+def broken(*_given, **_named):
+    raise ZeroDivisionError("a fault of ours")
+
+
+async def test_a_fault_in_telling_a_gateway_ends_its_stream_and_no_agents(
+    up, ids, dial_gateway, dial_agent, outcomes, wait_until, monkeypatch
+):
+    async with dial_agent(up, ids.b1, (ids.b1,)) as agent:
+        tell(agent, measured(ids.b1))
+        await wait_until(lambda: agent.of("ack"))
+        async with dial_gateway(up, SERIES) as gateway:
+            send(gateway, ids.path, 5e6)
+            await wait_until(lambda: agent.of("setpoint"))
+            with monkeypatch.context() as patch:
+                patch.setattr("headend.publisher.outcome", broken)
+                says(agent, agent.of("setpoint")[0], {ids.b1: 0}, S.RECEIVED)
+                await wait_until(lambda: gateway.ended)
+        acks = len(agent.of("ack"))
+        tell(agent, measured(ids.b1))
+        await wait_until(lambda: len(agent.of("ack")) > acks)
+        assert not agent.ended
+        async with dial_gateway(up, SERIES) as again:
+            says(agent, agent.of("setpoint")[0], {ids.b1: 0}, S.FOLLOWING, 5e6)
+            await wait_until(lambda: outcomes(again)[-1:] and outcomes(again)[-1].state is S.FOLLOWING)
+
+
+@pytest.mark.parametrize("name", ["headend.publisher.readings", "headend.publisher.news"])
+async def test_a_fault_in_one_streams_turn_ends_that_stream_alone(
+    up, ids, dial_gateway, dial_agent, outcomes, wait_until, monkeypatch, name
+):
+    async with dial_agent(up, ids.b1, (ids.b1,)) as agent:
+        tell(agent, measured(ids.b1))
+        await wait_until(lambda: agent.of("ack"))
+        async with dial_gateway(up, SERIES) as gateway:
+            send(gateway, ids.path, 5e6)
+            await wait_until(lambda: agent.of("setpoint"))
+            says(agent, agent.of("setpoint")[0], {ids.b1: 0}, S.FOLLOWING, 5e6)
+            await wait_until(lambda: outcomes(gateway)[-1:] and outcomes(gateway)[-1].state is S.FOLLOWING)
+            with monkeypatch.context() as patch:
+                patch.setattr(name, broken)
+                await wait_until(lambda: gateway.ended)
+        assert not agent.ended
+        async with dial_gateway(up, SERIES) as again:
+            await wait_until(lambda: len(again.heard) >= 3)
+
+
+async def test_a_fault_in_what_all_streams_share_costs_its_periods_and_no_stream(
+    up, dial_gateway, wait_until, monkeypatch
+):
+    async with dial_gateway(up, SERIES) as gateway:
+        await wait_until(lambda: gateway.heard)
+        failed = []
+        with monkeypatch.context() as patch:
+            patch.setattr(up.headend.live, "measurements", lambda now: failed.append(now) or broken())
+            await wait_until(lambda: len(failed) >= 2)
+        seen = len(gateway.heard)
+        await wait_until(lambda: len(gateway.heard) > seen)
+        assert not gateway.ended

@@ -13,7 +13,7 @@ from dermscore.decisionlog import read
 from dermscore.guard import Guard, Taken
 from dermscore.intent import IntentState as S
 from dermscore.past import Replayed, replay
-from dermscore.request import Aim, Declined, Kind
+from dermscore.request import Aim, Declined, DeclineKind
 from headend import progress
 from headend.dispatch import Submitted
 from headend.filing import NotTaken, Obstacle
@@ -48,12 +48,12 @@ async def test_only_connected_assets_are_asked_and_what_cannot_be_placed_is_said
 @pytest.mark.parametrize(
     ("mw", "soc", "says", "kind"),
     [
-        (50.001, 0.5, "above the rating", Kind.LIMITS),
-        (-50.001, 0.5, "below the rating", Kind.LIMITS),
-        (10, 0.05, "state of charge is at its minimum", Kind.LIMITS),
-        (-10, 0.95, "state of charge is at its maximum", Kind.LIMITS),
-        (float("nan"), 0.5, "not a", Kind.DENIED),
-        (float("inf"), 0.5, "not a", Kind.DENIED),
+        (50.001, 0.5, "above the rating", DeclineKind.LIMITS),
+        (-50.001, 0.5, "below the rating", DeclineKind.LIMITS),
+        (10, 0.05, "state of charge is at its minimum", DeclineKind.LIMITS),
+        (-10, 0.95, "state of charge is at its maximum", DeclineKind.LIMITS),
+        (float("nan"), 0.5, "not a", DeclineKind.DENIED),
+        (float("inf"), 0.5, "not a", DeclineKind.DENIED),
     ],
 )
 async def test_one_asset_is_refused_out_of_its_limits_and_never_clamped(desk, ids, mw, soc, says, kind):
@@ -77,17 +77,17 @@ async def test_zero_is_always_accepted_and_waits_for_an_agent_that_is_away(desk,
 
 async def test_an_asset_that_is_away_is_refused_anything_else(desk, ids):
     answer = await desk.ask(ids.b1, 5, asset=True)
-    assert answer.why is Kind.UNREACHABLE
+    assert answer.why is DeclineKind.UNREACHABLE
     assert "not connected" in answer.reason
     answer = await desk.ask(ids.path, 5)
-    assert answer.why is Kind.UNREACHABLE
+    assert answer.why is DeclineKind.UNREACHABLE
     assert "nothing there can be asked now" in answer.reason
 
 
 @pytest.mark.parametrize(("node", "asset"), [("nowhere", False), ("nobody", True)])
 async def test_what_is_not_there_is_refused(desk, node, asset):
     answer = await desk.ask(node, 5, asset=asset)
-    assert answer.why is Kind.UNKNOWN
+    assert answer.why is DeclineKind.UNKNOWN
     assert node in answer.reason
 
 
@@ -97,14 +97,14 @@ async def test_without_a_duration_the_programs_maximum_stands_and_more_is_refuse
     answer = await desk.ask(ids.b1, 5, asset=True, duration_s=None)
     assert answer.kept.dispatch.expires_ms - desk.clocks.now.utc_ms == longest * 1000
     answer = await desk.ask(ids.b1, 5, asset=True, duration_s=longest + 1)
-    assert answer.why is Kind.LIMITS
+    assert answer.why is DeclineKind.LIMITS
     assert "too long" in answer.reason
 
 
 async def test_a_stranger_is_denied(desk, ids):
     desk.connect(ids.b1)
     answer = await desk.ask(ids.b1, 5, asset=True, who="urn:derms:gateway:other")
-    assert answer.why is Kind.DENIED
+    assert answer.why is DeclineKind.DENIED
 
 
 async def test_a_programme_dispatches_only_where_it_runs(desk, ids, policy):
@@ -112,7 +112,7 @@ async def test_a_programme_dispatches_only_where_it_runs(desk, ids, policy):
     desk.dispatcher.policy = replace(policy, programs={**policy.programs, "operator": operator})
     desk.connect(ids.b1)
     answer = await desk.ask("", 5)
-    assert answer.why is Kind.DENIED
+    assert answer.why is DeclineKind.DENIED
     assert answer.reason == f"program operator runs at {ids.path} only, not at the whole fleet"
     assert isinstance(await desk.ask(ids.b1, 5, asset=True), Submitted)
     assert isinstance(await desk.ask("", None), Submitted), "what it holds it may give back anywhere"
@@ -130,7 +130,9 @@ async def test_every_decision_is_kept_and_taken_again_comes_out_the_same(desk, i
     await desk.ask("nobody", 5, asset=True)
     log = list(read(desk.store.decisions(), "log"))
     kinds = [each.decision.kind if isinstance(each.decision, Declined) else None for each in log]
-    assert kinds == [None, Kind.LIMITS, Kind.UNKNOWN, None, Kind.OUTRANKED, None], "no record of assets never there"
+    assert kinds == [None, DeclineKind.LIMITS, DeclineKind.UNKNOWN, None, DeclineKind.OUTRANKED, None], (
+        "no record of assets never there"
+    )
     assert [len(each.facts.holding) for each in log] == [0, 2, 2, 2, 2, 2]
     assert {kept.dispatch.policy for kept in desk.store.newest(9)} == {policy.digest}
     assert replay(log, policy) == Replayed(6, ())
@@ -147,7 +149,7 @@ async def test_under_scadas_hold_an_operator_is_refused_with_who_and_until_when(
     held = await desk.ask(path, 9, program="scada", who=GATEWAY, duration_s=600)
     assert isinstance(held, Submitted)
     answer = await desk.ask(ids.b1 if asset else ids.path, 5, asset=asset)
-    assert answer.why is Kind.OUTRANKED
+    assert answer.why is DeclineKind.OUTRANKED
     assert held.kept.dispatch.id in answer.reason
     assert "program scada" in answer.reason
     assert "until 2030-" in answer.reason
@@ -308,7 +310,7 @@ async def test_an_asset_whose_measurement_is_stale_cannot_be_reached(desk, ids, 
     desk.connect(ids.b1)
     clocks.pass_s(3600)
     answer = await desk.ask(ids.b1, 10, asset=True)
-    assert (answer.why, answer.reason) == (Kind.UNREACHABLE, "the measurement of Jersey battery 1 is invalid")
+    assert (answer.why, answer.reason) == (DeclineKind.UNREACHABLE, "the measurement of Jersey battery 1 is invalid")
 
 
 async def test_a_dispatch_is_as_far_as_its_slowest_part(desk, ids):
@@ -450,6 +452,22 @@ async def test_many_at_once_are_decided_one_after_another(desk, ids):
     assert [i.revision for i in desk.sent[ids.b1]] == list(range(1, 41))
     assert desk.dispatcher.ledger.current(ids.b1).intent.setpoint_w == 4e6
     assert len(desk.dispatcher.ledger.standing(desk.clocks.now)) == 1
+
+
+async def test_a_fault_in_what_goes_on_by_itself_ends_nothing(desk, ids, monkeypatch, wait_until):
+    desk.connect(ids.b1)
+    failed = []
+
+    def broken(*_):
+        failed.append(1)
+        raise ZeroDivisionError("a fault of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.dispatcher.ledger, "expire", broken)
+        await wait_until(lambda: len(failed) >= 2)
+        assert isinstance(await desk.ask(ids.b1, 5, asset=True, duration_s=60.0), Submitted)
+    desk.clocks.pass_s(120)
+    await wait_until(lambda: desk.dispatcher.ledger.current(ids.b1) is None)
 
 
 async def test_what_cannot_be_stored_is_not_sent(desk, ids, monkeypatch, wait_until):
