@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from dermscore.policy import load_folder as load_policy
     from dermscore.quality import Cause, Quality, Source, Validity
     from dermscore.quantities import PointKind, Quantity, Series
-    from dermscore.request import Aim, Declined, Facts, Granted, Part, Request
+    from dermscore.request import Aim, Declined, DeclineKind, Facts, Granted, Part, Request
     from dermscore.sheets import read_commands, read_points
 
 __all__ = [
@@ -88,6 +88,7 @@ __all__ = [
     "CommandRow",
     "Control",
     "Controls",
+    "DeclineKind",
     "Declined",
     "Denied",
     "DermsError",
@@ -175,7 +176,7 @@ _SOURCES = {
     "dermscore.quality": "Cause Quality Source Validity",
     "dermscore.quantities": "PointKind Quantity Series",
     "dermscore.past": "Difference Past Replayed replay",
-    "dermscore.request": "Aim Declined Facts Granted Part Request",
+    "dermscore.request": "Aim DeclineKind Declined Facts Granted Part Request",
 }
 _PLACES = {
     name.partition("=")[0]: (module, name.rpartition("=")[2])

@@ -33,7 +33,7 @@ from dermscore.dispatch.words import power
 from dermscore.model import Asset, Node, Now, ancestry
 from dermscore.policy import Action, Denied, Policy, Program
 from dermscore.policy.limits import ended
-from dermscore.request import Aim, Decision, Declined, Facts, Granted, Kind, Part, Request
+from dermscore.request import Aim, Decision, Declined, DeclineKind, Facts, Granted, Part, Request
 from dermscore.times import written
 
 RELEASE_LEAST_MS: Final = 60_000
@@ -87,7 +87,7 @@ def _as_asked(facts: Facts) -> Facts:
 
 @dataclass(frozen=True, slots=True)
 class _No:
-    kind: Kind
+    kind: DeclineKind
     reason: str
 
 
@@ -103,9 +103,9 @@ class _Deciding:
     def outcome(self) -> Granted | _No:
         request, program, tree = self.request, self._program, self._tree()
         if request.late_after_ms is not None and self.now.mono_ms > request.late_after_ms:
-            return _No(Kind.LATE, "it came too late to be carried out")
+            return _No(DeclineKind.LATE, "it came too late to be carried out")
         if program is None or tree is None:
-            return _No(Kind.UNKNOWN, self._unknown())
+            return _No(DeclineKind.UNKNOWN, self._unknown())
         no = self._permission(tree, program) or self._duration(program)
         if no is not None:
             return no
@@ -142,21 +142,21 @@ class _Deciding:
         path = self._path_of(tree.assets[0]) if request.asset_id else request.node
         verdict = self.policy.authorize(request.who, _ACTIONS[request.aim], path, request.target_w, now=self.now)
         if isinstance(verdict, Denied):
-            return _No(Kind.DENIED, verdict.reason)
+            return _No(DeclineKind.DENIED, verdict.reason)
         if request.aim is Aim.RELEASE:
             return None  # what it holds, it may give back anywhere
         outside = program.refusal(path)
-        return None if outside is None else _No(Kind.DENIED, outside)
+        return None if outside is None else _No(DeclineKind.DENIED, outside)
 
     def _duration(self, program: Program) -> _No | None:
         request = self.request
         if request.duration_s is None:
             return None
         if not (isfinite(request.duration_s) and request.duration_s > 0):
-            return _No(Kind.LIMITS, "the duration is not a number of seconds above 0")
+            return _No(DeclineKind.LIMITS, "the duration is not a number of seconds above 0")
         if request.duration_s > program.max_duration_s:
             most = f"program {program.name} allows {program.max_duration_s} s at most"
-            return _No(Kind.LIMITS, f"a duration of {request.duration_s:g} s is too long: {most}")
+            return _No(DeclineKind.LIMITS, f"a duration of {request.duration_s:g} s is too long: {most}")
         return None
 
     def _outranked(self, ruling: Control | None) -> _No | None:
@@ -164,7 +164,7 @@ class _Deciding:
             return None
         where = f" at {ruling.node or 'the whole fleet'}" if ruling.node != self.request.node else ""
         until = "" if ruling.until_ms is None else f" until {written(ruling.until_ms)}"
-        return _No(Kind.OUTRANKED, f"held{where} by {ruling}{until}")
+        return _No(DeclineKind.OUTRANKED, f"held{where} by {ruling}{until}")
 
     # --- a target ---
 
@@ -179,7 +179,7 @@ class _Deciding:
         verdict = check_asset(asset, measurement, connected, wanted_w)
         if isinstance(verdict, Refused):
             reachable = connected and unheard(asset, measurement) is None
-            return _No(Kind.LIMITS if reachable else Kind.UNREACHABLE, verdict.reason)
+            return _No(DeclineKind.LIMITS if reachable else DeclineKind.UNREACHABLE, verdict.reason)
         no = None if wanted_w == 0 else self._barred(asset, controls)
         if no is not None:
             return no
@@ -197,16 +197,16 @@ class _Deciding:
         known = replace(snapshot, measurements={**snapshot.measurements, asset.id: unbounded})
         each = envelope(Node(asset.id, (asset,)), known, controls, self._limits, self.now)
         if asset.id in each.excluded:
-            return _No(Kind.UNREACHABLE, each.excluded[asset.id].detail)
+            return _No(DeclineKind.UNREACHABLE, each.excluded[asset.id].detail)
         own, above = each.bounds_of(asset.id), each.node
         most = min(own.max, above.max, key=lambda bound: bound.w)
         least = max(own.min, above.min, key=lambda bound: bound.w)
         if wanted_w > max(most.w, 0.0):
             what = f"{power(wanted_w)} is more than {asset.name} may give, {power(max(most.w, 0.0))}: {most.detail}"
-            return _No(Kind.LIMITS, what)
+            return _No(DeclineKind.LIMITS, what)
         if wanted_w < min(least.w, 0.0):
             what = f"{power(-wanted_w)} is more than {asset.name} may take, {power(max(-least.w, 0.0))}: {least.detail}"
-            return _No(Kind.LIMITS, what)
+            return _No(DeclineKind.LIMITS, what)
         return None
 
     def _many(self, tree: Node) -> Granted | _No:
@@ -218,10 +218,10 @@ class _Deciding:
         bounds = envelope(tree, self.facts.snapshot, controls, self._limits, self.now)
         allocation = allocate(self.facts.snapshot, tree, bounds, self._target_w)
         if isinstance(allocation, Refused):
-            return _No(Kind.LIMITS, allocation.reason)
+            return _No(DeclineKind.LIMITS, allocation.reason)
         parts = tuple(_part(share, self._asset(share.asset_id)) for share in allocation.shares if not share.held)
         if not parts:
-            return _No(Kind.UNREACHABLE, _nobody(allocation))
+            return _No(DeclineKind.UNREACHABLE, _nobody(allocation))
         return self._granted(
             parts + self._left_behind(allocation, controls),
             self._end_ms,

@@ -22,7 +22,7 @@ class Aim(StrEnum):
     RELEASE = "release"
 
 
-class Kind(StrEnum):
+class DeclineKind(StrEnum):
     """Why a request is declined, for the caller who must know what to do about it."""
 
     UNKNOWN = "unknown"  # there is no such asset, path or program
@@ -106,7 +106,7 @@ class Granted:
 class Declined:
     """It is not to be done. `reason` is a sentence, `digest` the policy's."""
 
-    kind: Kind
+    kind: DeclineKind
     reason: str
     digest: str
 

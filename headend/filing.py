@@ -9,7 +9,7 @@ from dermscore.decision import primacy_of
 from dermscore.intent import IntentState
 from dermscore.model import Now
 from dermscore.policy import Policy
-from dermscore.request import Aim, Granted, Kind, Request
+from dermscore.request import Aim, DeclineKind, Granted, Request
 from headend.records import Dispatch
 
 
@@ -24,7 +24,7 @@ class Obstacle(StrEnum):
 class NotTaken:
     """A request that is not to be done, and why. `dispatch` is the refusal as a record, for those who look back."""
 
-    why: Kind | Obstacle
+    why: DeclineKind | Obstacle
     reason: str
     dispatch: Dispatch
 
@@ -55,7 +55,7 @@ def taken(request: Request, granted: Granted, policy: Policy, submitted_ms: int,
 
 
 def not_taken(
-    request: Request, why: Kind | Obstacle, reason: str, policy: Policy, submitted_ms: int, now: Now
+    request: Request, why: DeclineKind | Obstacle, reason: str, policy: Policy, submitted_ms: int, now: Now
 ) -> NotTaken:
     """The refusal of a request, as a value and as a record."""
     dispatch = Dispatch(

@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from dermscore.model import Asset, Measurement, Now
 from dermscore.policy import Action
 from dermscore.quality import Quality, Validity
-from dermscore.request import Aim, Kind, Request
+from dermscore.request import Aim, DeclineKind, Request
 from dermscore.times import parse, written
 from headend.api import schemas, views
 from headend.api.body import StrictRoute
@@ -23,14 +23,14 @@ from headend.filing import NotTaken, Obstacle
 from headend.plausible import implausible
 from headend.records import EventRow, TelemetryRow
 
-_STATUS: Final[Mapping[Kind | Obstacle, HTTPStatus]] = {
-    Kind.UNKNOWN: HTTPStatus.NOT_FOUND,
-    Kind.DENIED: HTTPStatus.FORBIDDEN,
-    Kind.OUTRANKED: HTTPStatus.CONFLICT,
-    Kind.LIMITS: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Kind.UNREACHABLE: HTTPStatus.CONFLICT,
+_STATUS: Final[Mapping[DeclineKind | Obstacle, HTTPStatus]] = {
+    DeclineKind.UNKNOWN: HTTPStatus.NOT_FOUND,
+    DeclineKind.DENIED: HTTPStatus.FORBIDDEN,
+    DeclineKind.OUTRANKED: HTTPStatus.CONFLICT,
+    DeclineKind.LIMITS: HTTPStatus.UNPROCESSABLE_ENTITY,
+    DeclineKind.UNREACHABLE: HTTPStatus.CONFLICT,
     Obstacle.STORE: HTTPStatus.SERVICE_UNAVAILABLE,
-    Kind.LATE: HTTPStatus.CONFLICT,
+    DeclineKind.LATE: HTTPStatus.CONFLICT,
     Obstacle.ID_TAKEN: HTTPStatus.CONFLICT,
 }
 _MW: Final = 1e6

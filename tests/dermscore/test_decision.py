@@ -16,7 +16,7 @@ from dermscore.model import Impairment, ImpairmentKind, Snapshot, covers
 from dermscore.policy import Policy, Program
 from dermscore.policy.limits import Amounts, Rebound
 from dermscore.quality import GOOD, Validity
-from dermscore.request import Declined, Facts, Granted, Kind, Part, Request
+from dermscore.request import Declined, DeclineKind, Facts, Granted, Part, Request
 from tests.dermscore.deciding import (
     ASSETS,
     FLEET,
@@ -50,7 +50,7 @@ def granted(request: Request, known: Facts | None = None, under: Policy | None =
     return found
 
 
-def refused(request: Request, known: Facts | None = None, under: Policy | None = None) -> tuple[Kind, str]:
+def refused(request: Request, known: Facts | None = None, under: Policy | None = None) -> tuple[DeclineKind, str]:
     found = decided(request, known, under)
     assert isinstance(found, Declined), found
     assert found.digest == "ab"
@@ -62,7 +62,7 @@ def refused(request: Request, known: Facts | None = None, under: Policy | None =
 
 def test_what_waited_too_long_is_late_and_nothing_else_is_looked_at() -> None:
     late = ask(5.0, "nowhere", late_after_ms=NOW.mono_ms - 1)
-    assert refused(late) == (Kind.LATE, "it came too late to be carried out")
+    assert refused(late) == (DeclineKind.LATE, "it came too late to be carried out")
     assert granted(ask(5.0, late_after_ms=NOW.mono_ms)).placed_w == pytest.approx(5 * MW)
 
 
@@ -76,42 +76,42 @@ def test_what_waited_too_long_is_late_and_nothing_else_is_looked_at() -> None:
     ],
 )
 def test_what_is_not_there_is_unknown(request_: Request, says: str) -> None:
-    assert refused(request_) == (Kind.UNKNOWN, says)
+    assert refused(request_) == (DeclineKind.UNKNOWN, says)
 
 
 def test_without_a_permit_it_is_denied() -> None:
     only_release = policy(grants=[rule("release")])
     assert refused(ask(5.0), under=only_release) == (
-        Kind.DENIED,
+        DeclineKind.DENIED,
         "no grant lets OPERATOR dispatch at the whole fleet",
     )
     assert granted(ask(None), under=only_release).parts == ()
     kind, says = refused(ask(None, S1), under=policy(grants=[rule("dispatch")]))
-    assert (kind, says) == (Kind.DENIED, f"no grant lets OPERATOR release at {S1}")
+    assert (kind, says) == (DeclineKind.DENIED, f"no grant lets OPERATOR release at {S1}")
 
 
 def test_of_one_asset_the_permit_is_that_of_its_site() -> None:
     here = policy(grants=[rule("dispatch", path=S1, most_mw=10)])
     assert granted(ask(10.0, "A"), under=here).placed_w == pytest.approx(10 * MW)
-    assert refused(ask(11.0, "A"), under=here)[0] is Kind.DENIED
-    assert refused(ask(10.0, "C"), under=here)[0] is Kind.DENIED
+    assert refused(ask(11.0, "A"), under=here)[0] is DeclineKind.DENIED
+    assert refused(ask(10.0, "C"), under=here)[0] is DeclineKind.DENIED
 
 
 @pytest.mark.parametrize("w", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("node", ["", "A"])
 def test_what_is_no_power_is_denied(w: float, node: str) -> None:
     kind, says = refused(ask(w, node))
-    assert kind is Kind.DENIED
+    assert kind is DeclineKind.DENIED
     assert says.endswith("is not a power")
 
 
 def test_a_program_that_runs_elsewhere_dispatches_nothing_here_but_may_give_back() -> None:
     there = policy(programs=[Program("operator", 5, 600, paths=(S2,))])
     assert refused(ask(5.0, "A"), under=there) == (
-        Kind.DENIED,
+        DeclineKind.DENIED,
         f"program operator runs at {S2} only, not at {S1}",
     )
-    assert refused(ask(5.0), under=there)[0] is Kind.DENIED
+    assert refused(ask(5.0), under=there)[0] is DeclineKind.DENIED
     assert granted(ask(5.0, "C"), under=there).placed_w == pytest.approx(5 * MW)
     assert setpoints(granted(ask(None, "A"), facts(holding=[intent("A", 5)]), there)) == {"A": None}
 
@@ -119,14 +119,14 @@ def test_a_program_that_runs_elsewhere_dispatches_nothing_here_but_may_give_back
 @pytest.mark.parametrize("duration_s", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_duration_is_a_number_of_seconds(duration_s: float) -> None:
     kind, says = refused(ask(5.0, duration_s=duration_s))
-    assert (kind, says) == (Kind.LIMITS, "the duration is not a number of seconds above 0")
+    assert (kind, says) == (DeclineKind.LIMITS, "the duration is not a number of seconds above 0")
 
 
 def test_the_longest_duration_of_the_program_stands() -> None:
     assert granted(ask(5.0, duration_s=600)).ends_ms == NOW.utc_ms + 600_000
     assert granted(ask(5.0, duration_s=None)).ends_ms == NOW.utc_ms + 600_000
     assert refused(ask(5.0, duration_s=600.001)) == (
-        Kind.LIMITS,
+        DeclineKind.LIMITS,
         "a duration of 600.001 s is too long: program operator allows 600 s at most",
     )
 
@@ -143,7 +143,7 @@ def test_a_primacy_lowers_its_programs_and_never_raises_it() -> None:
 @pytest.mark.parametrize("where", ["A", S1, "feeder/F1", ""])
 def test_an_asset_that_another_program_holds_from_anywhere_above_is_outranked(where: str) -> None:
     kind, says = refused(ask(5.0, "A"), facts(standing=[event("e", where, "scada")]))
-    assert kind is Kind.OUTRANKED
+    assert kind is DeclineKind.OUTRANKED
     place = "" if where == "A" else f" at {where or 'the whole fleet'}"
     assert says.startswith(f"held{place} by ")
     assert "scada" in says
@@ -151,8 +151,8 @@ def test_an_asset_that_another_program_holds_from_anywhere_above_is_outranked(wh
 
 
 def test_a_node_is_outranked_from_above_and_not_from_below_or_beside() -> None:
-    assert refused(ask(5.0, S1), facts(standing=[event("e", "feeder", "scada")]))[0] is Kind.OUTRANKED
-    assert refused(ask(5.0), facts(standing=[event("e", "", "scada")]))[0] is Kind.OUTRANKED
+    assert refused(ask(5.0, S1), facts(standing=[event("e", "feeder", "scada")]))[0] is DeclineKind.OUTRANKED
+    assert refused(ask(5.0), facts(standing=[event("e", "", "scada")]))[0] is DeclineKind.OUTRANKED
     for elsewhere in ("A", S2):
         assert granted(ask(5.0, S1), facts(standing=[event("e", elsewhere, "scada")])).placed_w is not None
 
@@ -161,7 +161,7 @@ def test_the_newer_of_equals_and_whoever_is_lower_may() -> None:
     assert granted(ask(5.0, "A"), facts(standing=[event("e", S1, "operator")])).placed_w == pytest.approx(5 * MW)
     assert granted(ask(5.0, "A"), facts(standing=[event("e", S1, "market")])).placed_w == pytest.approx(5 * MW)
     lowered = ask(5.0, "A", primacy=10)
-    assert refused(lowered, facts(standing=[event("e", S1, "market")]))[0] is Kind.OUTRANKED
+    assert refused(lowered, facts(standing=[event("e", S1, "market")]))[0] is DeclineKind.OUTRANKED
     assert granted(ask(5.0, "A"), facts(standing=[event("e", S1, "scada", until_s=0)])).placed_w == pytest.approx(
         5 * MW
     )
@@ -189,28 +189,28 @@ def test_one_asset_is_asked_for_what_is_said() -> None:
 @pytest.mark.parametrize("mw", [31.0, -31.0])
 def test_one_asset_is_refused_out_of_its_ratings(mw: float) -> None:
     kind, says = refused(ask(mw, "A"))
-    assert kind is Kind.LIMITS
+    assert kind is DeclineKind.LIMITS
     assert "the rating of Asset A" in says
 
 
 def test_one_asset_that_cannot_be_asked_is_unreachable() -> None:
-    assert refused(ask(5.0, "A"), facts(away="A")) == (Kind.UNREACHABLE, "Asset A is not connected")
-    assert refused(ask(5.0, "A"), facts([])) == (Kind.UNREACHABLE, "nothing was ever heard of Asset A")
+    assert refused(ask(5.0, "A"), facts(away="A")) == (DeclineKind.UNREACHABLE, "Asset A is not connected")
+    assert refused(ask(5.0, "A"), facts([])) == (DeclineKind.UNREACHABLE, "nothing was ever heard of Asset A")
     lost = replace(reading("A"), quality=replace(GOOD, validity=Validity.INVALID))
-    assert refused(ask(5.0, "A"), facts([lost])) == (Kind.UNREACHABLE, "the measurement of Asset A is invalid")
+    assert refused(ask(5.0, "A"), facts([lost])) == (DeclineKind.UNREACHABLE, "the measurement of Asset A is invalid")
 
 
 @pytest.mark.parametrize("mw", [-5.0, 1.0, 5.0])
 def test_one_asset_that_is_impaired_is_unreachable_whatever_it_runs_at(mw: float) -> None:
     known = facts(but(reading("A", 3.0)), impaired={"A": Impairment(ImpairmentKind.LOCAL, "door open")})
-    assert refused(ask(mw, "A"), known) == (Kind.UNREACHABLE, "Asset A is under local control: door open")
+    assert refused(ask(mw, "A"), known) == (DeclineKind.UNREACHABLE, "Asset A is under local control: door open")
 
 
 def test_solar_may_be_asked_above_what_it_gives_now_but_not_above_its_limit() -> None:
     cloudy = facts(but(reading("P", 2.0, up=1.0)))
     assert granted(ask(8.0, "P"), cloudy).placed_w == pytest.approx(8 * MW)
     assert refused(ask(8.0, "P"), cloudy, policy(limits=[limit("P", generation=6)])) == (
-        Kind.LIMITS,
+        DeclineKind.LIMITS,
         "8 MW is more than Asset P may give, 6 MW: limits[P]: agreed: generation 6 MW",
     )
 
@@ -221,20 +221,20 @@ def test_a_limit_at_the_asset_or_anywhere_above_stands_against_it(node: str) -> 
     assert granted(ask(15.0, "A"), under=under).placed_w == pytest.approx(15 * MW)
     assert granted(ask(-10.0, "A"), under=under).placed_w == pytest.approx(-10 * MW)
     kind, says = refused(ask(16.0, "A"), under=under)
-    assert kind is Kind.LIMITS
+    assert kind is DeclineKind.LIMITS
     assert says.startswith("16 MW is more than Asset A may give, 15 MW: ")
     assert f"limits[{node}]: agreed: export 15 MW" in says
     kind, says = refused(ask(-11.0, "A"), under=under)
-    assert kind is Kind.LIMITS
+    assert kind is DeclineKind.LIMITS
     assert says.startswith("11 MW is more than Asset A may take, 10 MW: ")
 
 
 def test_what_others_do_below_a_limit_is_no_longer_there() -> None:
     under = policy(limits=[limit(S1, export=15)])
-    assert refused(ask(6.0, "A"), facts(but(reading("B", 10.0))), under)[0] is Kind.LIMITS
+    assert refused(ask(6.0, "A"), facts(but(reading("B", 10.0))), under)[0] is DeclineKind.LIMITS
     assert granted(ask(20.0, "A"), facts(but(reading("B", -10.0))), under).placed_w == pytest.approx(20 * MW)
     kind, says = refused(ask(1.0, "A"), facts(but(reading("B", 20.0))), under)
-    assert kind is Kind.LIMITS
+    assert kind is DeclineKind.LIMITS
     assert says.startswith("1 MW is more than Asset A may give, 0 W: "), "and never less than nothing"
     kind, says = refused(ask(-1.0, "A"), facts(but(reading("B", -20.0))), policy(limits=[limit(S1, **{"import": 15})]))
     assert says.startswith("1 MW is more than Asset A may take, 0 W: ")
@@ -257,7 +257,7 @@ def test_zero_is_always_granted(known: Facts) -> None:
 def test_a_charge_at_its_reserve_is_not_used() -> None:
     reserve = replace(limit(S1), amounts=Amounts(soc_reserve_pct=60.0))
     kind, says = refused(ask(5.0, "A"), under=policy(limits=[reserve]))
-    assert kind is Kind.LIMITS
+    assert kind is DeclineKind.LIMITS
     assert "60 %" in says
 
 
@@ -269,14 +269,14 @@ def test_what_was_asked_a_moment_ago_counts_under_a_limit_before_it_is_measured(
     under, known = policy(limits=[limit(S1, export=15)]), facts(holding=[intent("B", 12)])
     assert granted(ask(3.0, "A"), known, under).placed_w == pytest.approx(3 * MW)
     kind, says = refused(ask(4.0, "A"), known, under)
-    assert kind is Kind.LIMITS
+    assert kind is DeclineKind.LIMITS
     assert says.startswith("4 MW is more than Asset A may give, 3 MW: ")
 
 
 def test_what_is_still_measured_counts_though_less_was_asked() -> None:
     under = policy(limits=[limit(S1, export=15)])
     stopping = facts(but(reading("B", 12.0, setpoint=12.0)), holding=[intent("B", 0)])
-    assert refused(ask(4.0, "A"), stopping, under)[0] is Kind.LIMITS
+    assert refused(ask(4.0, "A"), stopping, under)[0] is DeclineKind.LIMITS
     assert granted(
         ask(4.0, "A"), facts(but(reading("B", 0.0)), holding=[intent("B", 0)]), under
     ).placed_w == pytest.approx(4 * MW)
@@ -286,7 +286,7 @@ def test_the_same_of_an_import_limit_and_of_sites_beside_each_other() -> None:
     under = policy(limits=[limit("feeder", **{"import": 20})])
     known = facts(holding=[intent("C", -15)])
     assert granted(ask(-5.0, "A"), known, under).placed_w == pytest.approx(-5 * MW)
-    assert refused(ask(-6.0, "A"), known, under)[0] is Kind.LIMITS
+    assert refused(ask(-6.0, "A"), known, under)[0] is DeclineKind.LIMITS
     whole = granted(ask(-30.0, S1), known, under)
     assert (whole.placed_w, whole.shortfall_w) == pytest.approx((-5 * MW, -25 * MW))
 
@@ -297,7 +297,7 @@ def test_of_solar_counts_what_it_is_let_give_and_has_to_give(asked: float | None
     held = facts(but(reading("P", 2.0, up=1.0, setpoint=2.0)), holding=[intent("P", asked)])
     under = policy(limits=[limit(S1, export=15)])
     assert granted(ask(left, "A"), held, under).placed_w == pytest.approx(left * MW)
-    assert refused(ask(left + 0.1, "A"), held, under)[0] is Kind.LIMITS
+    assert refused(ask(left + 0.1, "A"), held, under)[0] is DeclineKind.LIMITS
 
 
 def test_what_another_program_holds_counts_at_what_it_was_asked_a_moment_ago() -> None:
@@ -357,7 +357,7 @@ def test_what_another_program_holds_below_stays_counts_and_is_not_asked() -> Non
 )
 def test_where_nobody_can_be_asked_it_says_why_of_each(known: Facts, says: str) -> None:
     kind, reason = refused(ask(5.0, S1), known)
-    assert kind is Kind.UNREACHABLE
+    assert kind is DeclineKind.UNREACHABLE
     assert reason.startswith(says)
 
 
@@ -365,7 +365,7 @@ def test_where_nobody_has_a_share_it_says_so() -> None:
     only_solar = replace(FLEET, assets={"P": ASSETS["P"]})
     known = Facts(Snapshot(only_solar, {"P": reading("P")}, frozenset("P")), (), {}, 1)
     assert refused(ask(5.0, S1), known) == (
-        Kind.UNREACHABLE,
+        DeclineKind.UNREACHABLE,
         "nothing there can be asked now: no asset there has a share",
     )
 
@@ -374,7 +374,7 @@ def test_a_device_with_a_dead_band_cannot_be_shared() -> None:
     dead = replace(FLEET, assets={**ASSETS, "A": replace(ASSETS["A"], dead_band_w=5 * MW)})
     known = facts()
     kind, says = refused(ask(5.0, S1), replace(known, snapshot=replace(known.snapshot, fleet=dead)))
-    assert kind is Kind.LIMITS
+    assert kind is DeclineKind.LIMITS
     assert "Asset A" in says
 
 
@@ -404,7 +404,7 @@ def test_after_a_curtailment_a_rebound_limit_stands_for_a_while() -> None:
         return Event("c", S1, "scada", 0, over_ms - 1000, over_ms, {Mode.EXP_LIM_W: 0.0})
 
     assert granted(ask(20.0, S1), facts(standing=[curtailed(899)]), under).placed_w == pytest.approx(4 * MW)
-    assert refused(ask(5.0, "A"), facts(standing=[curtailed(899)]), under)[0] is Kind.LIMITS
+    assert refused(ask(5.0, "A"), facts(standing=[curtailed(899)]), under)[0] is DeclineKind.LIMITS
     assert granted(ask(20.0, S1), facts(standing=[curtailed(900)]), under).placed_w == pytest.approx(20 * MW)
 
 
@@ -412,7 +412,7 @@ def test_a_limit_of_an_event_stands_as_a_policys_does() -> None:
     limited = event("e", S1, "scada", controls={Mode.EXP_LIM_W: 4 * MW})
     assert granted(ask(20.0, S1), facts(standing=[limited])).placed_w == pytest.approx(4 * MW)
     kind, says = refused(ask(5.0, "A"), facts(standing=[limited]))
-    assert kind is Kind.LIMITS
+    assert kind is DeclineKind.LIMITS
     assert "ExpLimW 4 MW" in says
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dermscore.decisionlog import read, write
 from dermscore.past import Past, Replayed, differing, replay
 from dermscore.policy import Policy, Program
-from dermscore.request import Decision, Declined, Facts, Granted, Kind, Part, Request
+from dermscore.request import Decision, Declined, DeclineKind, Facts, Granted, Part, Request
 from tests.dermscore.deciding import (
     FLEET,
     MW,
@@ -155,7 +155,7 @@ def test_every_way_in_which_two_grants_differ_has_its_words(after: Decision, wor
 
 
 def test_the_same_refusal_is_no_difference() -> None:
-    no = Declined(Kind.LATE, "too late", "ab")
+    no = Declined(DeclineKind.LATE, "too late", "ab")
     assert list(differing(no, replace(no, digest="cd"), FLEET)) == []
 
 

@@ -15,7 +15,7 @@ from dermscore.intent import IntentState
 from dermscore.model import Fleet, Now, Snapshot
 from dermscore.past import Past
 from dermscore.policy import Principal
-from dermscore.request import Aim, Declined, Facts, Granted, Kind, Part, Request
+from dermscore.request import Aim, Declined, DeclineKind, Facts, Granted, Part, Request
 from headend.records import Dispatch
 from headend.store import tables
 from headend.store.state import IdTaken, StateStore
@@ -27,7 +27,7 @@ def past(fleet: Fleet, number: int = 1, at_ms: int = 1000) -> Past:
     request = Request(f"d{number}", WHO, "", None, Aim.TARGET, 5e6, 60.0, "operator")
     standing = Event("e", "", "scada", 1, 0, 9, {Mode.TARGET_W: 1.0})
     known = Facts(Snapshot(fleet, {}, frozenset(fleet.assets)), (standing,), {}, 7)
-    return Past(Now(at_ms, 5), request, known, Declined(Kind.UNREACHABLE, "nobody there", "ab"))
+    return Past(Now(at_ms, 5), request, known, Declined(DeclineKind.UNREACHABLE, "nobody there", "ab"))
 
 
 def dispatch(one: Past) -> Dispatch:
