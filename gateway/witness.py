@@ -23,7 +23,7 @@ from audit.witness.client import Url, tls_context
 from audit.witness.cosignature import utc
 from audit.witness.coverage import COSIGNED
 from audit.witness.store import load_keys, read_note
-from audit.witness.submission import Accepted, Alarm, Outcome
+from audit.witness.submission import Accepted, Alarm, Outcome, Trouble
 from audit.witness.submitter import Submitter
 from daemon import logs
 from dermscore.errors import BadInput, Problem
@@ -99,8 +99,15 @@ class Witnessing:
     async def run(self) -> None:
         """Until it is cancelled."""
         while self._way is not None:
-            self._stand(after(self.standing, await self._way.submit()))
+            self._stand(after(self.standing, await self._submit(self._way)))
             await asyncio.sleep(self._every_s)
+
+    async def _submit(self, way: Submitter) -> Outcome:
+        try:
+            return await way.submit()
+        except Exception as fault:  # whatever it is, it must not end what the masters see
+            log.exception("a submission to the witness failed")
+            return Trouble(f"a fault of the gateway's own: {fault!r}")
 
     def _stand(self, new: Standing) -> None:
         before, self.standing = self.standing, new

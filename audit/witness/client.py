@@ -58,7 +58,7 @@ async def post(url: Url, body: bytes, tls: ssl.SSLContext | None, deadline_s: fl
             return await _exchange(url, body, tls)
     except TimeoutError:
         raise Unreachable(f"{url.text} did not answer within {deadline_s:g} s") from None
-    except (OSError, EOFError, asyncio.LimitOverrunError, http.BadHttp) as why:
+    except (OSError, EOFError, UnicodeError, asyncio.LimitOverrunError, http.BadHttp) as why:  # UnicodeError: the host
         text = why.strerror if isinstance(why, OSError) and why.strerror else str(why) or type(why).__name__
         raise Unreachable(f"{url.text}: {text}") from None
 

@@ -78,6 +78,25 @@ async def test_each_change_is_recorded_once_and_told() -> None:
     assert str(witnessing.standing) == "ALARM: c"
 
 
+async def test_a_fault_of_its_own_ends_nothing() -> None:
+    class Faulty(Scripted):
+        failed = False
+
+        async def submit(self) -> Outcome:
+            if not self.failed:
+                self.failed = True
+                raise ZeroDivisionError
+            return await super().submit()
+
+    witnessing = Witnessing(Faulty(ACCEPTED), 0, lambda entry: None)  # type: ignore[arg-type]
+    told = asyncio.Event()
+    witnessing.changed = lambda: told.set() if witnessing.standing.state is State.COSIGNED else None
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(witnessing.run())
+        await asyncio.wait_for(told.wait(), 30)
+        running.cancel()
+
+
 async def test_without_a_witness_nothing_is_done() -> None:
     witnessing = Witnessing(None, 0, lambda entry: None)
     await witnessing.run()

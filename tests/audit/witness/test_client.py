@@ -111,6 +111,11 @@ async def test_nobody_there() -> None:
         await post(url, b"x", None)
 
 
+async def test_a_host_that_no_name_service_could_know() -> None:
+    with pytest.raises(Unreachable):
+        await post(Url.parse(f"http://{'a' * 70}.example"), b"x", None)
+
+
 async def test_https_where_the_authority_is_known_and_only_there(tmp_path: Path) -> None:
     pki.init(tmp_path / "pki", [])
     server = Server(made(tmp_path / "witness"), lambda: NOW_S)
