@@ -131,23 +131,16 @@ class Allocation:
         """What the shortfall is made of: assets in the order of their ids, then nodes by their paths."""
         if self.shortfall_w == 0:
             return ()
-        lack_w = self.solution.lack_w
-        lacking = [int(place) for place in lack_w.nonzero()[0]]
-        if not lacking:
+        lack_w, node_lack_w = self.solution.lack_w, self.solution.node_lack_w
+        lacking, at_nodes = (column.nonzero()[0].tolist() for column in (lack_w, node_lack_w))
+        if not lacking and not at_nodes:
             return (ShortfallCause("", self.shortfall_w, BoundSource.NO_ASSETS, "no asset here has a share"),)
-        of_nodes: dict[int, float] = {}
-        of_assets = []
-        for place in lacking:
-            by = int(self.solution.bound_by[place])
-            if by >= 0:
-                of_nodes[by] = of_nodes.get(by, 0.0) + float(lack_w[place])
-            else:
-                of_assets.append(ShortfallCause(self._id(place), float(lack_w[place]), *self._why_short(place)))
+        of_assets = [ShortfallCause(self._id(at), float(lack_w[at]), *self._why_short(at)) for at in lacking]
         of_assets.sort(key=lambda cause: cause.asset_id)
         paths = self.envelope.columns.tree.paths
         node_causes = (
-            ShortfallCause("", w, *self._node_limit(node), node=paths[node])
-            for node, w in sorted(of_nodes.items(), key=lambda item: paths[item[0]])
+            ShortfallCause("", float(node_lack_w[node]), *self._node_limit(node), node=paths[node])
+            for node in sorted(at_nodes, key=lambda node: paths[node])
         )
         return (*of_assets, *node_causes)
 

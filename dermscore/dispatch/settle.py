@@ -81,8 +81,8 @@ class Problem:
         weight, offset = self.rule.pouring(self.columns, claim, state.x_w, room_w, up)
         cap_w = state.cap_w(up) if self.is_limited else np.full(len(self.tree.paths), np.inf)
         amount = np.minimum(amount, cap_w[roots])
-        filled = fill(Vessels(self.tree, weight, room_w, offset, cap_w), roots, amount)
-        return Poured(up, claim, room_w, cap_w, filled)
+        vessels = Vessels(self.tree, weight, room_w, offset, cap_w)
+        return Poured(up, claim, vessels, fill(vessels, roots, amount))
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,16 @@ class Poured:
 
     up: bool
     claim: Column
-    room_w: Column
-    cap_w: Column
+    vessels: Vessels
     filled: Filled
+
+    @property
+    def room_w(self) -> Column:
+        return self.vessels.room
+
+    @property
+    def cap_w(self) -> Column:
+        return self.vessels.cap
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ _DUST: Final = 1e-14  # of the powers summed: what floating point leaves, and no
 @dataclass(frozen=True)
 class Solution:
     """Columns by asset: `x_w` (0 for who takes no part), `raw_w` (what the rule alone gives), `bound_by` (a node, or
-    one of the codes above) and `lack_w` (its part of the shortfall, with the shortfall's sign). `state` is where the
-    last movement began.
+    one of the codes above) and `lack_w` (the part of the shortfall that is its own fault, with the shortfall's sign);
+    by node: `node_lack_w` (the part that the node's limit keeps away). `state` is where the last movement began.
     """
 
     problem: Problem
@@ -39,6 +39,7 @@ class Solution:
     delivered_w: float
     shortfall_w: float
     lack_w: Column
+    node_lack_w: Column
 
 
 def solve(envelope: Envelope, rule: Rule, target_w: float) -> Solution | Refused:
@@ -58,8 +59,8 @@ def solve(envelope: Envelope, rule: Rule, target_w: float) -> Solution | Refused
     shortfall_w = _without_dust(target_w - delivered_w, target_w, problem)
     raw_w = _raw(problem, poured.claim, x_w, target_w)
     bound_by = _bound_by(problem, state, poured, x_w, abs(gap_w))
-    lack_w = _lacks(problem, members, x_w, target_w, shortfall_w, up)
-    return Solution(problem, state, up, x_w, raw_w, bound_by, delivered_w, shortfall_w, lack_w)
+    lack_w, node_lack_w = _lacks(state, poured, members, target_w, shortfall_w)
+    return Solution(problem, state, up, x_w, raw_w, bound_by, delivered_w, shortfall_w, lack_w, node_lack_w)
 
 
 def _dead_band(problem: Problem) -> Refused | None:
@@ -122,21 +123,46 @@ def _bound_by(problem: Problem, state: State, poured: Poured, x_w: Column, wante
     return bound_by
 
 
-def _lacks(problem: Problem, members: Flags, x_w: Column, target_w: float, shortfall_w: float, up: bool) -> Column:
-    """Who of all below the node lacks which part of the shortfall.
+def _lacks(state: State, poured: Poured, members: Flags, target_w: float, shortfall_w: float) -> tuple[Column, Column]:
+    """Which part of the shortfall is whose: by asset, and by node.
 
-    Each member with a claim, left out or not, would have had its part of the target; where it has less, that is what it
-    lacks. Others may have taken some of it up, so the parts are scaled to the shortfall.
+    From the root inwards, for only the outermost of two bounds that both bind keeps anything away: a node's limit
+    accounts for what could come through if it were not there, and the rest is divided among what is in the node, by
+    how much less than its part of the target each of those can give, and so on inwards down to the assets.
     """
+    problem, tree = state.problem, state.problem.tree
+    kept_w = np.zeros(len(tree.paths))
     if not shortfall_w or not members.any():
-        return np.zeros(len(x_w))
+        return np.zeros(len(state.x_w)), kept_w
+    wanted_w = _wanted(problem, members, target_w, poured.up) - state.x_w
+    wanted_w = wanted_w if poured.up else -wanted_w
+    lack_w = np.maximum(wanted_w - poured.room_w, 0.0)
+    most_w = poured.vessels.most()
+    kept_back_w = np.maximum(most_w - poured.cap_w, 0.0)
+    node_lack_w = np.maximum(tree.sums(wanted_w) - (most_w - kept_back_w), 0.0)
+    inside_w = tree.own_sums(lack_w)
+    for level in tree.levels:
+        inside_w[level.parents] += np.add.reduceat(node_lack_w[level.first : level.last], level.starts)
+    scale = np.zeros(len(tree.paths))  # by node: of what is lacked inside it, how much is left to be accounted for
+    size_w = abs(shortfall_w)
+    due_w = np.full(1, size_w)
+    for run in (slice(0, 1), *(slice(level.first, level.last) for level in reversed(tree.levels))):
+        if run.start:
+            due_w = scale[tree.parent[run]] * node_lack_w[run]
+        rest_w = due_w - kept_back_w[run]
+        rest_w = np.where(rest_w > _DUST * size_w, rest_w, 0.0)
+        kept_w[run] = due_w - rest_w
+        np.divide(rest_w, inside_w[run], out=scale[run], where=inside_w[run] > 0)
+    sign = 1.0 if poured.up else -1.0
+    return sign * lack_w * tree.per_leaf(scale), sign * kept_w
+
+
+def _wanted(problem: Problem, members: Flags, target_w: float, up: bool) -> Column:
+    """What each member with a claim, left out or not, would have had of the target, were there no bounds."""
     claim = np.where(members, problem.claim(up), 0.0)
     largest = float(claim.max())
     claim = claim / largest if largest > 0 else members.astype(np.float64)  # all are empty, say: then all alike lack it
-    wanted_w = claim * (target_w / float(claim.sum()))
-    if problem.rule.curtails:
-        output_w = np.where(problem.part, np.nan_to_num(problem.columns.output_w), 0.0)
-        wanted_w = output_w + claim * ((target_w - float(output_w.sum())) / float(claim.sum()))
-    lack_w = np.maximum(wanted_w - x_w, 0.0) if up else np.minimum(wanted_w - x_w, 0.0)
-    total_w = float(lack_w.sum())
-    return lack_w * (shortfall_w / total_w) if total_w else np.zeros(len(x_w))
+    if not problem.rule.curtails:
+        return claim * (target_w / float(claim.sum()))
+    output_w = np.where(problem.part, np.nan_to_num(problem.columns.output_w), 0.0)
+    return output_w + claim * ((target_w - float(output_w.sum())) / float(claim.sum()))

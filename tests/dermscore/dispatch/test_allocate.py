@@ -20,6 +20,7 @@ from dermscore.dispatch import (
     Control,
     Controls,
     Envelope,
+    Limit,
     Mode,
     Refused,
     allocate,
@@ -109,6 +110,25 @@ def test_a_shortfall_is_laid_at_the_door_of_who_is_missing() -> None:
     surplus = split(-60, battery("a"), battery("b"), silent=["b"])
     assert surplus.shortfall_w == -20e6
     assert surplus.causes[0].source is BoundSource.NEVER_HEARD
+
+
+@pytest.mark.parametrize("small_w", [5.0, 100.0])
+def test_a_shortfall_is_laid_at_the_outermost_limit_that_binds(small_w: float) -> None:
+    fleet = Columns.flat(ids=["a", "b"], min_w=0.0, max_w=[small_w, 100.0], at=["S1", "S2"])
+    limits = [Limit("", "the feeder", export_limit_w=50.0), Limit("S1", "the site", export_limit_w=5.0)]
+    result = allocate(fleet, fleet.tree, fleet.envelope(limits), 60)
+    assert isinstance(result, Allocation)
+    assert [(cause.node, cause.w) for cause in result.causes] == [("", 10)]  # a larger `a` would bring nothing
+
+
+def test_what_would_be_lacking_without_the_outer_limit_is_laid_further_in() -> None:
+    fleet = Columns.flat(ids=["a", "b", "c"], min_w=0.0, max_w=[100.0, 30.0, 100.0], at=["F1/S1", "F1/S2", "F2/S3"])
+    limits = [Limit("F1", "the feeder", export_limit_w=20.0), Limit("F1/S1", "the site", export_limit_w=5.0)]
+    result = allocate(fleet, fleet.tree, fleet.envelope(limits), 300)
+    assert isinstance(result, Allocation)
+    assert {cause.node or cause.asset_id: cause.w for cause in result.causes} == pytest.approx(
+        {"F1": 15, "F1/S1": 95, "b": 70}
+    )
 
 
 def test_an_empty_battery_is_bound_by_its_charge() -> None:
