@@ -109,10 +109,10 @@ def _granted_otherwise(before: Granted, after: Granted, fleet: Fleet) -> Iterato
     yield from _parts_otherwise(before, after, fleet)
     for what, then_w, now_w in (
         ("placed", before.placed_w, after.placed_w),
-        ("short", before.shortfall_w, after.shortfall_w),
+        ("shortfall", before.shortfall_w, after.shortfall_w),
     ):
         if not _same(then_w, now_w):
-            yield f"in all {_power(then_w)} {what} then, {_power(now_w)} now"
+            yield f"{what}: {_power(then_w)} then, {_power(now_w)} now"
     if before.causes != after.causes:
         yield f"what stands against it: {_listed(before.causes)} then, {_listed(after.causes)} now"
     if before.ends_ms != after.ends_ms:

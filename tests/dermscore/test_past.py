@@ -98,8 +98,8 @@ def test_other_setpoints_are_told_asset_by_asset() -> None:
 
 def test_another_shortfall_is_told_with_what_stands_against_it() -> None:
     words = said(past(ask(20.0, S1)), policy(limits=[limit(S1, export=10)]))
-    assert "in all 20 MW placed then, 10 MW now" in words
-    assert "in all 0 W short then, 10 MW now" in words
+    assert "placed: 20 MW then, 10 MW now" in words
+    assert "shortfall: 0 W then, 10 MW now" in words
     assert any(each.startswith("what stands against it: nothing then, limits[") for each in words)
 
 
@@ -147,7 +147,7 @@ BOTH: Final = Granted((A, B), NOW.utc_ms, "ab", 10 * MW, 0.0)
         (replace(BOTH, parts=(A, replace(B, raw_w=6 * MW))), ["Asset B: 5 MW as then, of a share of 6 MW"]),
         (replace(BOTH, parts=(A, replace(B, setpoint_w=5 * MW + 1e-9)), placed_w=10 * MW - 1e-9), []),
         (replace(BOTH, reason="why not"), ["said of it: nothing then, why not now"]),
-        (replace(BOTH, placed_w=None), ["in all 10 MW placed then, nothing now"]),
+        (replace(BOTH, placed_w=None), ["placed: 10 MW then, nothing now"]),
     ],
 )
 def test_every_way_in_which_two_grants_differ_has_its_words(after: Decision, words: list[str]) -> None:
