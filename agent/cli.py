@@ -107,6 +107,91 @@ def check(agent_id: str, assets: Path, **link: Any) -> None:
     click.echo(f"agent {agent_id}: {len(spec.assets)} {many}, certificate fine, headend {spec.headend} (not dialled)")
 
 
+def _marking(command: Callable[..., None]) -> Callable[..., None]:
+    """What all commands that set or clear a mark are given."""
+    command = click.argument("asset_id", metavar="ASSET")(command)
+    return click.argument("folder", metavar="STATE", type=_FOLDER)(command)
+
+
+_REASON = click.option("--reason", required=True, metavar="TEXT", help="Why; the headend's people read it too.")
+
+
+@agent.command()
+@_marking
+@_REASON
+def lock(folder: Path, asset_id: str, reason: str) -> None:
+    """Set an interlock on ASSET: its agent takes it to 0 W at once and keeps it there until `unlock`.
+
+    STATE is the folder that the agent was given as --state. It holds through restarts, and without the headend.
+    """
+    _place(folder, asset_id, "locked", reason, "is locked")
+
+
+@agent.command()
+@_marking
+def unlock(folder: Path, asset_id: str) -> None:
+    """Take the interlock off ASSET. What was asked before the lock does not come back."""
+    _clear(folder, asset_id, "locked", "is unlocked", "was not locked")
+
+
+@agent.command()
+@_marking
+@_REASON
+def local(folder: Path, asset_id: str, reason: str) -> None:
+    """Put ASSET in local mode: its agent writes nothing to the device and takes nothing until `remote`.
+
+    STATE is the folder that the agent was given as --state. It holds through restarts, and without the headend.
+    """
+    _place(folder, asset_id, "local", reason, "is in local mode")
+
+
+@agent.command()
+@_marking
+def remote(folder: Path, asset_id: str) -> None:
+    """Give ASSET back to its agent. What was asked before does not come back."""
+    _clear(folder, asset_id, "local", "is back with its agent", "was not in local mode")
+
+
+def _place(folder: Path, asset_id: str, ending: str, reason: str, done: str) -> None:
+    from agent import marks
+
+    if not reason.strip():
+        raise click.BadParameter("say why", param_hint="--reason")
+    _require_known(folder, asset_id)
+    try:
+        marks.place(folder, asset_id, marks.Mark(ending), reason)
+    except OSError as error:
+        raise _unwritten(folder, asset_id, error) from None
+    click.echo(f"asset {asset_id} {done}: {reason}")
+
+
+def _clear(folder: Path, asset_id: str, ending: str, done: str, idle: str) -> None:
+    from agent import marks
+
+    _require_known(folder, asset_id)
+    try:
+        cleared = marks.clear(folder, asset_id, marks.Mark(ending))
+    except OSError as error:
+        raise _unwritten(folder, asset_id, error) from None
+    click.echo(f"asset {asset_id} {done if cleared else idle}")
+
+
+def _require_known(folder: Path, asset_id: str) -> None:
+    """Raises BadInput: a mark that no agent looks for would seem to hold an asset, and hold nobody."""
+    from agent import marks
+    from dermscore.errors import BadInput, Problem
+
+    if not marks.known(folder, asset_id):
+        what = "no agent has kept the state of this asset here; STATE is what its agent has as --state, ASSET its id"
+        raise BadInput([Problem(str(folder), asset_id, what)])
+
+
+def _unwritten(folder: Path, asset_id: str, error: OSError) -> Exception:
+    from dermscore.errors import BadInput, Problem
+
+    return BadInput([Problem(str(folder), asset_id, f"nothing was changed: {error.strerror}")])
+
+
 @click.command()
 @_common
 @click.option("--json", "as_json", is_flag=True, help="Each status line as a JSON object.")

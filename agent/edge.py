@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import state
+from agent import marks, state
 from agent.drivers import Clock, table
 from agent.link import Link
-from agent.loop import AssetLoop, Kept
+from agent.loop import TICK_S, AssetLoop, Kept
+from agent.marks import Marks
 from agent.reports import Reports
 from agent.state import Saved, Unreadable
 from daemon import clock, logs
@@ -113,8 +114,9 @@ async def _work(spec: Spec, loops: Sequence[AssetLoop], link: Link, stop: Stop) 
     keeper = Keeper(spec.state, loops, link) if spec.state is not None else None
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(loop.run()) for loop in loops]
-        if keeper is not None:
+        if spec.state is not None and keeper is not None:
             tasks.append(group.create_task(keeper.run()))
+            tasks.append(group.create_task(Watch(spec.state, loops).run()))
         linking = group.create_task(link.run())
         reason = await stop.wait()
         log.info("agent ends", agent=spec.id, why=reason)
@@ -161,20 +163,61 @@ class Keeper:
             state.save(state.path_of(self._folder, saved.asset_id), saved)
 
 
+class Watch:
+    """Looks for the site's marks as often as the loops tick, and off the event loop: a stuck disk stops no loop.
+
+    Owner: the one task that calls `run`.
+    """
+
+    def __init__(self, folder: Path, loops: Sequence[AssetLoop]) -> None:
+        self._folder = folder
+        self._loops = loops
+        self._failed = False
+
+    async def run(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(TICK_S)
+
+    async def look(self) -> None:
+        """Where it cannot be told what is set, what was set before stays so."""
+        try:
+            found = await asyncio.to_thread(self._read)
+        except OSError as error:
+            if not self._failed:
+                log.error("the site's marks cannot be read; they stay as they were", why=str(error))
+            self._failed = True
+            return
+        self._failed = False
+        for loop, each in zip(self._loops, found, strict=True):
+            loop.heed(each)
+
+    def _read(self) -> list[Marks]:
+        return [marks.read(self._folder, loop.asset.id) for loop in self._loops]
+
+
 def _loop(spec: Spec, asset: Asset, reports: Reports, now: Clock) -> AssetLoop:
     """The loop of one asset, going on from what its state file says."""
     boot = state.boot_id()
     saved = None if spec.state is None else _load(state.path_of(spec.state, asset.id), asset.id)
     driver = table.open_driver(asset, now, saved, boot)
-    return AssetLoop(asset, driver, reports, now, _kept(saved, now, boot))
+    return AssetLoop(asset, driver, reports, now, _kept(saved, now, boot, _marks(spec, asset)))
 
 
-def _kept(saved: Saved | None, now: Clock, boot: str) -> Kept:
+def _marks(spec: Spec, asset: Asset) -> Marks:
+    """Raises BadInput where it cannot be told whether people have locked the asset: then nobody drives it."""
+    try:
+        return Marks() if spec.state is None else marks.read(spec.state, asset.id)
+    except OSError as error:
+        raise BadInput([Problem(str(spec.state), asset.id, f"the site's marks cannot be read: {error}")]) from None
+
+
+def _kept(saved: Saved | None, now: Clock, boot: str, set_now: Marks) -> Kept:
     """What holds of a saved state here and now. An intent is kept within one boot: later its end is in doubt."""
     if saved is None:
-        return Kept()
+        return Kept(marks=set_now)
     age_ms = round((saved.setpoint_age_s + saved.elapsed_s(now(), boot)) * 1000)
-    return Kept(saved.tick, age_ms, saved.held if boot and boot == saved.boot else None)
+    return Kept(saved.tick, age_ms, saved.held if boot and boot == saved.boot else None, saved.fallback, set_now)
 
 
 def _load(path: Path, asset_id: str) -> Saved | None:

@@ -15,7 +15,7 @@ from agent.reports import Reports
 from daemon import logs
 from daemon.version import software
 from dermscore.errors import BadInput, DermsError, Problem
-from wire import convert, dial
+from wire import convert, dial, guarding
 from wire.convert import AssetEvent, Claim, Report
 from wire.dial import Ended, Session, Why
 from wire.identity import TlsFiles
@@ -160,14 +160,17 @@ class Link:
         await self._registered.wait()
         while True:
             columns = self._columns()
-            if columns.assets:
+            if columns.assets or columns.impaired:
                 session.outgoing.offer(_TELEMETRY, AgentMessage(telemetry=columns))
             now_s = self._clock().mono_ms / 1000
             await asyncio.sleep(self._telemetry_s - (now_s - self._phase_s) % self._telemetry_s)
 
     def _columns(self) -> Telemetry:
         readings = [reading for loop in self._loops.values() if (reading := loop.tell()) is not None]
-        return convert.telemetry_columns(readings, self._index, seq=0)
+        columns = convert.telemetry_columns(readings, self._index, seq=0)
+        impaired = {name: each for name, loop in self._loops.items() if (each := loop.impairment) is not None}
+        columns.impaired.extend(guarding.impairments(impaired, self._index))
+        return columns
 
     def _say(self, said: Report | AssetEvent) -> bool:
         if self._session is None:
@@ -211,6 +214,8 @@ class Link:
     def _on_registered(self, registered: Registered) -> None:
         if self._registered.is_set():
             raise BadInput([Problem("Registered", "", "came twice on one stream")])
+        for asset_id, fallback in guarding.fallbacks(registered, self._ids).items():
+            self._loops[asset_id].fall_back_by(fallback)
         self._headend = SourceTime.first(registered.headend_time_ms, self._clock())
         self._registered.set()
         self._said = ""

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
 
 from agent.drivers import Clock, DeviceSetpoint, Driver
+from agent.marks import Marks
 from agent.progress import Progress, tolerance_w
 from agent.reports import Reports
 from agent.state import Held, Saved
 from daemon import logs
-from dermscore.guard import Command, Dropped, Guard
+from dermscore.guard import Command, Dropped, Fallback, Guard
 from dermscore.intent import Intent, IntentState
-from dermscore.model import Asset, Measurement, Now
+from dermscore.model import Asset, Impairment, ImpairmentKind, Measurement, Now
 from dermscore.quality import Cause, Validity
 from wire.convert import AssetEvent, Report, Severity
 
@@ -33,11 +34,13 @@ STALE_MS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a loop starts from: nothing, or what the last process of this asset left in its state file."""
+    """What a loop starts from: nothing, or what its last process and the people at its site have left."""
 
     tick: int = 0
     setpoint_age_ms: int = 0
     held: Held | None = None
+    fallback: Fallback | None = None
+    marks: Marks = field(default_factory=Marks)
 
 
 class AssetLoop:
@@ -50,7 +53,9 @@ class AssetLoop:
         self._reports = reports
         self._clock = clock
         dead_man_ms = round(driver.dead_man_s * 1000)
-        self._guard = Guard.new(asset, dead_man_ms=dead_man_ms, tolerance_w=tolerance_w(asset))
+        self._fallback = kept.fallback
+        self._guard = Guard.new(asset, kept.fallback, dead_man_ms=dead_man_ms, tolerance_w=tolerance_w(asset))
+        self._marks = Marks()
         self._written_mono_ms = now.mono_ms - kept.setpoint_age_ms
         self._command: Command | None = None
         self._progress: Progress | None = None
@@ -60,6 +65,7 @@ class AssetLoop:
         self._tick = kept.tick
         self._failures = {"read": 0, "write": 0, "tick": 0}
         self._limited = False
+        self.heed(kept.marks)
         if kept.held is not None:
             self._take_up(kept.held, now)
 
@@ -74,6 +80,41 @@ class AssetLoop:
 
     def link(self, up: bool) -> None:
         self._guard = self._guard.link(up, self._clock())
+
+    def fall_back_by(self, fallback: Fallback) -> None:
+        """The headend says how the asset goes back while nobody leads; it holds until a headend says otherwise."""
+        self._fallback = fallback
+        self._guard = self._guard.fall_back_by(fallback)
+
+    def heed(self, marks: Marks) -> None:
+        """Do as the people at the site want. What was held is given up, and that and the change are reported."""
+        before, self._marks = self._marks, marks
+        if marks.locked is not None and marks.locked != before.locked:
+            self._guard = self._guard.lock(marks.locked)
+            self._give_up(f"the asset was locked: {marks.locked}")
+            self._event("locked", Severity.ALARM, marks.locked)
+        if marks.locked is None and before.locked is not None:
+            self._guard = self._guard.unlock()
+            self._event("unlocked", Severity.INFO, f"no longer locked: {before.locked}")
+        if marks.local is not None and before.local is None:
+            self._guard = self._guard.local(True)
+            self._give_up(f"the site took the device: {marks.local}")
+            self._event("local", Severity.WARNING, marks.local)
+        if marks.local is None and before.local is not None:
+            self._guard = self._guard.local(False)
+            self._event("remote", Severity.INFO, f"no longer in local mode: {before.local}")
+
+    @property
+    def impairment(self) -> Impairment | None:
+        """What keeps this asset from being asked now, as far as its agent can tell."""
+        writing, now = self._guard.writing, self._clock()
+        if self._marks.locked is not None:
+            return Impairment(ImpairmentKind.LOCKOUT, self._marks.locked)
+        if self._marks.local is not None:
+            return Impairment(ImpairmentKind.LOCAL, self._marks.local)
+        if writing.contested(now):
+            return Impairment(ImpairmentKind.CONTESTED, writing.why_contested(now))
+        return None
 
     def receive(self, intent: Intent, clock_offset_ms: int) -> None:
         """Give an intent to the guard, and report what became of it and of the one before."""
@@ -149,6 +190,7 @@ class AssetLoop:
             held=None
             if orders.held is None or self._progress is None
             else Held(orders.held, orders.deadline_ms, self._progress.reached, orders.steps_begun),
+            fallback=self._fallback,
         )
 
     # Intents
@@ -163,11 +205,17 @@ class AssetLoop:
         guard, verdict = self._guard.receive(held.intent, now, offset_ms)
         self._guard = guard.resume(held.steps_begun)
         progress = Progress(held.intent, held.reached)
-        if isinstance(verdict, Dropped):
+        if isinstance(verdict, Dropped) and verdict.outcome is IntentState.REFUSED:
+            self._move(progress.give_up(), now, verdict.reason)
+        elif isinstance(verdict, Dropped):
             self._move(progress.end(), now, "it ended while the agent was away")
         else:
             self._progress = progress
             log.info("setpoint taken up again", asset=self.asset.id, dispatch=held.intent.dispatch_id)
+
+    def _give_up(self, reason: str) -> None:
+        if self._progress is not None:
+            self._move(self._progress.give_up(), self._clock(), reason)
 
     def _drop(self, intent: Intent, dropped: Dropped, now: Now) -> None:
         log.warning("setpoint dropped", asset=self.asset.id, dispatch=intent.dispatch_id, why=dropped.reason)

@@ -63,6 +63,10 @@ class Progress:
         seen = self.reached is IntentState.FOLLOWING
         return replace(self, reached=IntentState.COMPLETE if seen else IntentState.EXPIRED)
 
+    def give_up(self) -> Progress:
+        """It is obeyed no longer, although its time is not over: the site has locked or taken the device."""
+        return self if self.over else replace(self, reached=IntentState.FAILED)
+
     def supersede(self) -> Progress:
         """Another intent took its place."""
         return self if self.over else replace(self, reached=IntentState.SUPERSEDED)

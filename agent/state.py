@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dermscore.errors import BadInput, Problem
+from dermscore.guard import Fallback
 from dermscore.intent import Intent, IntentState, Step
 from dermscore.model import Now
 
@@ -36,6 +37,7 @@ class Saved:
 
     `setpoint_w` is what the device said it follows and `setpoint_age_s` how long ago it was last written.
     `reported_w` and `reported_ms` are the last telemetry handed to the link: what the headend may know.
+    `fallback` is how the asset goes back, as the headend said last; None where none ever said.
     """
 
     asset_id: str
@@ -53,6 +55,7 @@ class Saved:
     reported_w: float | None = None
     reported_ms: int | None = None
     held: Held | None = None
+    fallback: Fallback | None = None
 
     def elapsed_s(self, now: Now, boot: str) -> float:
         """How long ago this was saved: by the monotonic clock within one boot, else by the wall clock."""
@@ -130,7 +133,7 @@ def claim(folder: Path, asset_id: str) -> Claimed:
 
 
 def _saved(raw: dict[str, Any]) -> Saved:
-    held = raw.get("held")
+    held, fallback = raw.get("held"), raw.get("fallback")
     return Saved(
         asset_id=_text(raw["asset_id"]),
         time_ms=_whole(raw["time_ms"]),
@@ -145,7 +148,18 @@ def _saved(raw: dict[str, Any]) -> Saved:
         link=_text(raw["link"]),
         pid=_whole(raw["pid"]),
         held=None if held is None else _held(held),
+        fallback=None if fallback is None else _fallback(fallback),
     )
+
+
+def _fallback(raw: dict[str, Any]) -> Fallback:
+    found = Fallback(
+        _whole(raw["delay_ms"]), _number(raw["ramp_w_per_s"]), _optional(raw["most_w"]), _optional(raw["least_w"])
+    )
+    most_w, least_w = found.most_w or 0.0, found.least_w or 0.0
+    if found.delay_ms < 0 or found.ramp_w_per_s < 0 or most_w < 0 or least_w > 0:
+        raise ValueError(f"{found} is no way back")
+    return found
 
 
 def _held(raw: dict[str, Any]) -> Held:

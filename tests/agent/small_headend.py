@@ -14,13 +14,14 @@ from typing import Any
 
 import grpc.aio
 
+from dermscore.guard import Fallback
 from dermscore.intent import Intent
-from dermscore.model import Measurement
-from wire import convert, dial
+from dermscore.model import Impairment, Measurement
+from wire import convert, dial, guarding
 from wire.convert import AssetEvent, Claim, Report
 from wire.dial import Caller, Ended, Session, Why
 from wire.identity import Refused, Role, TlsFiles
-from wire.v1.agent_link_pb2 import Ack, AgentMessage, HeadendMessage, Heartbeat, Registered
+from wire.v1.agent_link_pb2 import Ack, AgentMessage, HeadendMessage, Heartbeat
 
 HEARD_S = 4.5  # a period of telemetry and a little
 
@@ -44,6 +45,8 @@ class SmallHeadend:
         self.seqs: list[int] = []
         self.readings: list[tuple[float, Measurement]] = []
         self.count = 0
+        self.impaired: dict[str, Impairment] = {}
+        self.fallbacks: dict[str, Fallback] = {}  # what is told at Register; none: as an older headend
         self.reports: list[Report] = []
         self.events: list[AssetEvent] = []
         self.beats = 0
@@ -77,7 +80,9 @@ class SmallHeadend:
             self.sessions[agent_id].end(Why.REPLACED)
         self.sessions[agent_id], self.claims[agent_id] = session, claim
         self.registrations += 1
-        registered = Registered(session_id=f"s{self.registrations}", headend_time_ms=self.now_ms())
+        registered = guarding.registered(
+            f"s{self.registrations}", self.now_ms(), self.fallbacks, self.claims[agent_id].asset_ids
+        )
         session.outgoing.put(HeadendMessage(registered=registered))
         try:
             return await session.run(lambda message: self._hear(claim, session, message))
@@ -99,6 +104,9 @@ class SmallHeadend:
 
     def _on_telemetry(self, claim: Claim, message: AgentMessage) -> None:
         self.seqs.append(message.telemetry.seq)
+        for asset_id in claim.asset_ids:
+            self.impaired.pop(asset_id, None)
+        self.impaired |= guarding.impaired(message.telemetry.impaired, claim.asset_ids)
         for reading in convert.measurements(message.telemetry, claim.asset_ids):
             self.readings.append((time.monotonic(), reading))
             self.count += 1

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from agent import state
 from agent.cli import agent, launch
 from dermscore.errors import BadInput
 from wire import pki
@@ -62,3 +63,46 @@ def test_launch_without_a_fleet_says_what_is_missing(tmp_path: Path) -> None:
     done = CliRunner().invoke(launch, ["--assets", str(tmp_path / "none.yaml"), "--pki", str(tmp_path)])
     assert isinstance(done.exception, BadInput)
     assert "none.yaml" in str(done.exception)
+
+
+def site(folder: Path, *arguments: str) -> Result:
+    name, *options = arguments
+    return CliRunner().invoke(agent, [name, str(folder), BATTERY, *options])
+
+
+@pytest.mark.parametrize(
+    ("setting", "clearing", "ending"), [("lock", "unlock", "locked"), ("local", "remote", "local")]
+)
+def test_people_at_the_site_set_and_clear_a_mark(tmp_path: Path, setting: str, clearing: str, ending: str) -> None:
+    state.claim(tmp_path, BATTERY).close()
+    done = site(tmp_path, setting, "--reason", "door open")
+    assert done.exit_code == 0, done.output
+    assert "door open" in done.output
+    assert (tmp_path / f"{BATTERY}.{ending}").read_text() == "door open\n"
+    assert site(tmp_path, clearing).exit_code == 0
+    assert not (tmp_path / f"{BATTERY}.{ending}").exists()
+    again = site(tmp_path, clearing)
+    assert (again.exit_code, "was not" in again.output) == (0, True)
+
+
+def test_a_mark_without_a_reason_is_none(tmp_path: Path) -> None:
+    state.claim(tmp_path, BATTERY).close()
+    assert site(tmp_path, "lock").exit_code == 2
+    assert site(tmp_path, "lock", "--reason", " ").exit_code == 2
+    assert not (tmp_path / f"{BATTERY}.locked").exists()
+
+
+@pytest.mark.parametrize("command", [("lock", "--reason", "x"), ("unlock",)])
+def test_a_mark_that_no_agent_would_see_is_refused(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = site(tmp_path, *command)
+    assert isinstance(done.exception, BadInput)
+    assert "no agent has kept the state" in str(done.exception)
+
+
+def test_a_mark_that_cannot_be_written_says_that_nothing_was_changed(tmp_path: Path) -> None:
+    state.claim(tmp_path, BATTERY).close()
+    (tmp_path / f"{BATTERY}.locked").mkdir()
+    for command in (("lock", "--reason", "x"), ("unlock",)):
+        done = site(tmp_path, *command)
+        assert isinstance(done.exception, BadInput)
+        assert "nothing was changed" in str(done.exception)

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import structlog
 
-from agent import edge, state
+from agent import edge, marks, state
 from agent.drivers import table
 from agent.drivers.device import DEAD_MAN_S
 from agent.edge import Spec
+from agent.marks import Mark, Marks
 from agent.state import Saved
 from daemon.clock import now
 from daemon.run import Stop
@@ -163,3 +164,59 @@ async def test_a_second_agent_of_an_asset_is_turned_away(
     monkeypatch.setattr(edge, "CLAIM_S", 0.2)
     with state.claim(tmp_path, "a1"), pytest.raises(BadInput, match="another agent drives this asset"):
         await edge.run(spec_of(certificates, 1, tmp_path), Stop())
+
+
+async def test_a_mark_holds_through_a_restart_and_without_the_headend_and_ends_by_its_removal(
+    certificates: Path, tmp_path: Path, until: Any
+) -> None:
+    def shown() -> tuple[str, int]:
+        path = tmp_path / "a1.json"
+        told = json.loads(path.read_text()) if path.exists() else {"guard": "", "tick": 0}
+        return told["guard"], told["tick"]
+
+    def is_now(guard: str, after: int) -> bool:
+        return shown()[0] == guard and shown()[1] > after
+
+    spec = spec_of(certificates, 1, tmp_path)
+    await live(spec, until, lambda: is_now("failsafe", 0))
+    marks.place(tmp_path, "a1", Mark.LOCKED, "door open")
+    for _ in range(2):
+        tick = shown()[1]
+        await live(spec, until, lambda tick=tick: is_now("locked", tick + 4))  # written by the process that runs now
+    stop = Stop()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(edge.run(spec, stop))
+        marks.clear(tmp_path, "a1", Mark.LOCKED)
+        await until(lambda: is_now("failsafe", 0))
+        marks.place(tmp_path, "a1", Mark.LOCAL, "service")
+        await until(lambda: is_now("local", 0))
+        stop.set("the test is over")
+
+
+class Heeding:
+    """A loop, as far as those who look for marks know it."""
+
+    def __init__(self) -> None:
+        self.asset = battery("a1")
+        self.heard: list[Marks] = []
+
+    def heed(self, found: Marks) -> None:
+        self.heard.append(found)
+
+
+async def test_marks_stay_as_they_were_while_their_folder_is_away(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    state.claim(folder, "a1").close()
+    loop: Any = Heeding()
+    watch = edge.Watch(folder, [loop])
+    marks.place(folder, "a1", Mark.LOCKED, "door open")
+    await watch.look()
+    away = folder.rename(tmp_path / "unmounted")
+    with structlog.testing.capture_logs() as logs:
+        await watch.look()
+        await watch.look()
+    assert loop.heard == [Marks("door open")]
+    assert len(logs) == 1
+    away.rename(folder)
+    await watch.look()
+    assert loop.heard == [Marks("door open")] * 2

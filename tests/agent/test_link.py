@@ -22,10 +22,12 @@ from agent.drivers import Clock
 from agent.drivers.simulated import SimulatedDriver
 from agent.link import Link
 from agent.loop import AssetLoop
+from agent.marks import Marks
 from agent.reports import Reports
 from daemon.clock import now
+from dermscore.guard import Fallback
 from dermscore.intent import Intent, IntentState
-from dermscore.model import Asset, Kind, Now
+from dermscore.model import Asset, Impairment, ImpairmentKind, Kind, Now
 from dermscore.quality import Cause
 from tests.ports import free_ports
 from wire.convert import Report
@@ -302,3 +304,30 @@ async def test_a_killed_headend_is_missed_and_found_again(certificates: Path, un
     finally:
         if first.process.poll() is None:
             first.kill()
+
+
+async def test_fallbacks_that_the_headend_tells_are_the_guards_and_an_older_one_changes_nothing(
+    certificates: Path, headend: Any, until: Any
+) -> None:
+    headend.fallbacks = {"a1": Fallback(7, 2e6, 3e6, -4e6)}
+    async with Edge(certificates, headend.port).running() as edge:
+        await until(lambda: headend.readings)
+        assert edge.loops[0].saved("boot", "up").fallback == headend.fallbacks["a1"]
+        headend.fallbacks = {}
+        headend.sessions["a1"].end(Why.CLOSED)
+        await until(lambda: headend.registrations == 2 and edge.link.up)
+        assert edge.loops[0].saved("boot", "up").fallback == Fallback(7, 2e6, 3e6, -4e6)
+
+
+async def test_telemetry_says_what_cannot_be_asked_and_when_it_can_again(
+    certificates: Path, headend: Any, until: Any
+) -> None:
+    async with Edge(certificates, headend.port).running() as edge:
+        await until(lambda: headend.readings)
+        assert headend.impaired == {}
+        edge.loops[0].heed(Marks(local="service"))
+        await until(lambda: headend.impaired)
+        assert headend.impaired == {"a1": Impairment(ImpairmentKind.LOCAL, "service")}
+        edge.loops[0].heed(Marks())
+        await until(lambda: not headend.impaired)
+    assert [event.type for event in headend.events] == ["local", "remote"]

@@ -13,10 +13,12 @@ from agent import loop as agent_loop
 from agent.drivers import DeviceSetpoint, ReadBack
 from agent.drivers.simulated import SimulatedDriver
 from agent.loop import AssetLoop, Kept
+from agent.marks import Marks
 from agent.reports import Reports
 from agent.state import Held
+from dermscore.guard import Fallback
 from dermscore.intent import Intent, IntentState, Step
-from dermscore.model import Asset, Kind, Measurement, Now
+from dermscore.model import Asset, Impairment, ImpairmentKind, Kind, Measurement, Now
 from dermscore.quality import GOOD, Cause, Validity
 from wire.convert import AssetEvent, Report
 
@@ -444,3 +446,94 @@ async def test_the_beat_is_steady_and_a_fault_of_ours_does_not_end_it(monkeypatc
                 await asyncio.sleep(0.01)
         running.cancel()
     assert bench.heard.events == ["device_lost"]
+
+
+# --- what the people at the site want ---
+
+
+async def test_a_lock_takes_the_device_to_zero_at_once_and_ends_what_was_held() -> None:
+    bench = Bench().linked()
+    bench.loop.receive(intent(10e6), 0)
+    await bench.ticks(2)
+    bench.loop.heed(Marks(locked="door open"))
+    await bench.ticks(1)
+    assert bench.liar.setpoint_w == 0
+    assert bench.heard.states == ["received", "active", "failed"]
+    assert bench.loop.impairment == Impairment(ImpairmentKind.LOCKOUT, "door open")
+    bench.loop.receive(intent(10e6, revision=2), 0)
+    assert bench.heard.states[-1] == "refused"
+    bench.loop.heed(Marks())
+    await bench.ticks(4)
+    assert (bench.liar.setpoint_w, bench.loop.impairment) == (0, None)
+    assert bench.heard.events == ["locked", "unlocked"]
+    bench.loop.receive(intent(10e6, revision=3), 0)
+    await bench.ticks(1)
+    assert bench.liar.setpoint_w == 10e6
+
+
+async def test_in_local_mode_nothing_is_written_and_afterwards_nothing_is_contested() -> None:
+    bench = Bench().linked()
+    bench.loop.receive(intent(10e6), 0)
+    await bench.ticks(2)
+    bench.loop.heed(Marks(local="service"))
+    writes = bench.liar.writes
+    bench.liar.setpoint_w = bench.liar.power_w = -3e6  # the people at the site
+    await bench.ticks(200)
+    assert (bench.liar.writes, bench.liar.setpoint_w) == (writes, -3e6)
+    assert bench.loop.impairment == Impairment(ImpairmentKind.LOCAL, "service")
+    bench.loop.heed(Marks())
+    await bench.ticks(100)
+    assert bench.liar.setpoint_w == 0
+    assert bench.heard.events == ["local", "remote"]
+    assert bench.heard.states[-1] == "failed"
+
+
+async def test_marks_that_are_looked_at_again_say_nothing_new() -> None:
+    bench = Bench().linked()
+    for marks in (Marks("door open", "service"), Marks("door open", "service"), Marks("both doors", "all day")):
+        bench.loop.heed(marks)
+    await bench.ticks(1)
+    assert bench.heard.events == ["locked", "local", "locked"]
+    assert bench.loop.impairment == Impairment(ImpairmentKind.LOCKOUT, "both doors")
+
+
+@pytest.mark.parametrize("marks", [Marks(locked="door open"), Marks(local="service")])
+async def test_a_mark_that_was_there_at_the_start_holds_from_the_first_tick(marks: Marks) -> None:
+    clock = Clock()
+    held = Held(intent(10e6), clock.now.mono_ms + 60_000, IntentState.FOLLOWING)
+    bench = Bench(kept=Kept(held=held, marks=marks))
+    await bench.ticks(3)
+    assert bench.liar.setpoint_w in (None, 0)
+    assert bench.loop.impairment is not None
+    assert bench.heard.states == ["failed"]
+
+
+async def test_a_contested_device_is_said_to_be_so() -> None:
+    bench = Bench().linked()
+    bench.loop.receive(intent(10e6), 0)
+    await bench.ticks(2)
+    bench.liar.setpoint_w = -5e6
+    await bench.ticks(1)
+    impairment = bench.loop.impairment
+    assert impairment is not None
+    assert impairment.kind is ImpairmentKind.CONTESTED
+    assert "-5e+06 W, which we did not write" in impairment.detail
+
+
+# --- how the asset goes back ---
+
+
+async def test_a_fallback_that_the_headend_told_is_kept_and_taken_up_again() -> None:
+    bench = Bench().linked()
+    await bench.ticks(1)
+    before = bench.loop.saved("boot", "up")
+    assert before is not None
+    assert before.fallback is None
+    bench.loop.fall_back_by(Fallback(0, 1e6))
+    kept = bench.loop.saved("boot", "up")
+    assert kept is not None
+    assert kept.fallback == Fallback(0, 1e6)
+    again = Bench(kept=Kept(fallback=kept.fallback))
+    again.liar.power_w = again.liar.setpoint_w = 10e6
+    await again.ticks(5)
+    assert again.liar.setpoint_w == 9e6

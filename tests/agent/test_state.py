@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from agent import state
 from agent.state import Held, Saved, Unreadable
 from dermscore.errors import BadInput
+from dermscore.guard import Fallback
 from dermscore.intent import Intent, IntentState, Step
 from dermscore.model import Now
 
@@ -35,6 +36,8 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         replace(SAVED, soc_wh=None, setpoint_w=None),
         replace(whole(), reported_w=None, reported_ms=None),
         replace(SAVED, held=Held(INTENT, 60_500)),
+        replace(SAVED, fallback=Fallback(1_000, 2e6)),
+        replace(SAVED, fallback=Fallback(0, 0.0, 3e6, -4e6)),
     ):
         state.save(state.path_of(tmp_path, "b1"), saved)
         assert state.load(state.path_of(tmp_path, "b1"), "b1") == saved
@@ -48,6 +51,29 @@ def test_what_was_held_before_there_were_schedules_is_still_believed(tmp_path: P
     del older["held"]["steps_begun"], older["held"]["intent"]["schedule"]
     path.write_text(json.dumps(older))
     assert state.load(path, "b1") == saved
+
+
+def test_what_was_saved_before_headends_told_fallbacks_is_still_believed(tmp_path: Path) -> None:
+    path = state.path_of(tmp_path, "b1")
+    state.save(path, SAVED)
+    older = json.loads(path.read_text())
+    del older["fallback"]
+    path.write_text(json.dumps(older))
+    assert state.load(path, "b1") == SAVED
+
+
+@pytest.mark.parametrize(
+    "bent",
+    [{"delay_ms": -1}, {"ramp_w_per_s": -1.0}, {"ramp_w_per_s": None}, {"most_w": -1.0}, {"least_w": 1.0}],
+)
+def test_a_fallback_that_cannot_be_is_not_believed(tmp_path: Path, bent: dict[str, float]) -> None:
+    path = state.path_of(tmp_path, "b1")
+    state.save(path, replace(SAVED, fallback=Fallback(1_000, 2e6, 3e6, -4e6)))
+    written = json.loads(path.read_text())
+    written["fallback"] |= bent
+    path.write_text(json.dumps(written))
+    with pytest.raises(Unreadable):
+        state.load(path, "b1")
 
 
 @pytest.mark.parametrize("schedule", [[[1]], [["1", 2.0]], [[1, None]], [[1, float("nan")]], [7], 7, "ab"])
