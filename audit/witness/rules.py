@@ -66,6 +66,16 @@ def judge(request: Request, trusted: Sequence[VerifierKey], latest: Checkpoint |
     return Cosign(Note(request.note.text, _lines_of(request.note, trusted)))
 
 
+def of_its_epoch(keys: Sequence[VerifierKey], latest: Note | None) -> Sequence[VerifierKey]:
+    """Those of a log's keys, in the order in which they were trusted, that are not older than the one that signed what
+    was cosigned last: a key that was changed signs nothing any more, whoever has it now.
+    """
+    if latest is None:
+        return keys
+    signed = {(line.name, line.key_id) for line in latest.signatures}
+    return keys[max((at for at, key in enumerate(keys) if (key.name, key.key_id) in signed), default=0) :]
+
+
 def _lines_of(note: Note, keys: Sequence[VerifierKey]) -> tuple[Signature, ...]:
     known = {(key.name, key.key_id) for key in keys}
     return tuple(line for line in note.signatures if (line.name, line.key_id) in known)

@@ -36,7 +36,7 @@ from audit.reading import open_regular
 from audit.witness import cosignature
 from audit.witness.cosignature import WitnessKey, cosign, parse_wkey, witness_key
 from audit.witness.request import REQUEST_LIMIT, MalformedRequest, Request, parse
-from audit.witness.rules import Cosign, Refused, Status, judge
+from audit.witness.rules import Cosign, Refused, Status, judge, of_its_epoch
 
 WAIT_S: Final = 5.0
 """How long one request may wait for the folder; another process holds it for as long as one fsync takes."""
@@ -153,7 +153,8 @@ class WitnessStore:
             origin = request.checkpoint.origin
             trusted = [key for key in self.trusted() if key.name == origin]
             latest = self.latest(origin) if trusted else None
-            verdict = judge(request, trusted, latest[0] if latest else None)
+            seen, note = latest if latest else (None, None)
+            verdict = judge(request, of_its_epoch(trusted, note), seen)
             if isinstance(verdict, Cosign):
                 return self._cosign(origin, verdict.note, time_s())
             if verdict.fork:

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from audit import proof, tree
+from audit import checkpoint, proof, tree
 from audit.checkpoint import Checkpoint
 from audit.note import Note, VerifierKey
 from audit.witness import request, rules
 from audit.witness.request import Request
-from audit.witness.rules import Cosign, Refused, Status, judge
-from tests.audit.witness.stage import OTHER, asked, forked, leaves, log_key, signed, tip
+from audit.witness.rules import Cosign, Refused, Status, judge, of_its_epoch
+from tests.audit.witness.stage import KEY, OTHER, asked, forked, leaves, log_key, signed, tip
 
 
 def told(body: bytes, latest: Checkpoint | None, *trusted: VerifierKey) -> rules.Verdict:
@@ -45,6 +45,15 @@ def test_after_a_change_of_keys_both_are_taken() -> None:
     keys = (log_key(), log_key(OTHER))
     assert isinstance(told(asked(0, leaves(2)), None, *keys), Cosign)
     assert isinstance(told(asked(2, leaves(4), OTHER), tip(leaves(2)), *keys), Cosign)
+
+
+def test_a_key_that_was_changed_signs_nothing_any_more() -> None:
+    old, new = log_key(), log_key(OTHER)
+    by_old, by_new = (checkpoint.parse(signed(leaves(2), key))[1] for key in (KEY, OTHER))
+    assert of_its_epoch((old, new), None) == (old, new)
+    assert of_its_epoch((old, new), by_old) == (old, new)
+    assert of_its_epoch((old, new), by_new) == (new,)
+    assert of_its_epoch((old,), by_new) == (old,)  # one that is trusted no more: those that are
 
 
 def wrong(body: bytes, latest: int | None, *trusted: VerifierKey) -> Refused:

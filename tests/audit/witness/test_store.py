@@ -105,7 +105,10 @@ def test_a_log_that_is_trusted_later_and_a_new_key_of_one(folder: Path) -> None:
     assert isinstance(witness.add(asked(0, leaves(1)), now), bytes)
     assert witness.trust([log_key(), log_key(OTHER)]) == (log_key(OTHER),)
     assert witness.trust([log_key()]) == ()
-    assert isinstance(witness.add(asked(1, leaves(4), OTHER), now), bytes)
+    assert isinstance(witness.add(asked(1, leaves(2)), now), bytes)  # the old key, until the new one is seen
+    assert isinstance(witness.add(asked(2, leaves(4), OTHER), now), bytes)
+    assert refused(witness, asked(4, leaves(6))).status is Status.NOT_SIGNED  # and never again
+    assert isinstance(witness.add(asked(4, leaves(6), OTHER), now), bytes)
 
 
 def test_init_makes_all_or_nothing_and_overwrites_nothing(folder: Path) -> None:
