@@ -41,6 +41,7 @@ NEVER_CROSSED: Final = Quality(Validity.INVALID, Source.CALCULATED, Cause.RESTAR
 REMEMBERED_BEATS: Final = 300
 
 CommandOf = Callable[[str], str | None]
+MeasuredOf = Callable[[str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class State:
 
     `heard_mono_ms` is up to when the headend's word reaches: the sending of the newest heartbeat of ours that a genuine
     publication echoed. `generation` changes when all that waits behind the door must not come through any more.
+    `measured_ms` is when the newest was measured that was admitted of what a command delivers, by its row's name.
     """
 
     points: Mapping[str, Held]
@@ -75,6 +77,7 @@ class State:
     made_ms: Mapping[str, int] = field(default_factory=dict)  # the newest publication of each publisher, by its clock
     isolated: bool = False
     generation: int = 0
+    measured_ms: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +146,11 @@ def admit(
     now: Now,
     *,
     command_of: CommandOf = lambda identifier: None,
+    measured_of: MeasuredOf = lambda name: 0,
 ) -> Admission:
-    """Let a publication in, or say why not. `command_of` gives the row's name of a command that we sent, by its id."""
+    """Let a publication in, or say why not. `command_of` gives the row's name of a command that we sent, by its id;
+    `measured_of` when the newest was measured that is known of what it delivers, by that name.
+    """
     if state.isolated or state.stream is None:
         return Admission(state, refusal=Refusal("isolated", "the boundary is closed", ends_stream=True))
     try:
@@ -156,7 +162,7 @@ def admit(
         return Admission(state, refusal=refusal)
     state, alarms = _placed(publication, signed.key_id, state, state.stream)
     try:
-        admission = _opened(publication, signed.key_id, contract, state, now, command_of)
+        admission = _opened(publication, signed.key_id, contract, state, now, command_of, measured_of)
     except BadInput as bad:
         return Admission(state, refusal=Refusal("malformed", str(bad), ends_stream=True))
     return replace(admission, alarms=(*alarms, *admission.alarms))
@@ -252,6 +258,7 @@ def _opened(
     state: State,
     now: Now,
     command_of: CommandOf,
+    measured_of: MeasuredOf,
 ) -> Admission:
     """By what it carries. Raises BadInput where that cannot be read."""
     assert state.stream is not None
@@ -264,10 +271,13 @@ def _opened(
             name = command_of(outcome.id)
             if name is None:
                 return Admission(state, refusal=Refusal("unknown-command", f"{outcome.id} is no command of ours"))
+            dated = local.dated(outcome, max(measured_of(name), state.measured_ms.get(name, 0)))
+            if dated.delivered_w is not None:
+                state = replace(state, measured_ms={**state.measured_ms, name: dated.time_ms})
             row = contract.command[name]
-            shows = local.as_told(contract, row, outcome.delivered_w, outcome.quality, outcome.time_ms)
+            shows = local.as_told(contract, row, dated.delivered_w, dated.quality, dated.time_ms)
             record = records.outcome(outcome, shows, session, publisher, contract.digest)
-            return Admission(state, record=record, outcome=outcome)
+            return Admission(state, record=record, outcome=dated)
         case "heartbeat":
             return Admission(state)
         case _:

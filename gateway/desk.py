@@ -71,6 +71,7 @@ class Desk:
         self._image: Image | None = None
         self._commands = Commands()
         self._heard = Hearing(linked=False, silent=False)
+        self._awaited: dict[str, BoundaryOutcome] = {}  # by id: what was told last and waits for its record
 
     @property
     def outstanding(self) -> Commands:
@@ -81,6 +82,10 @@ class Desk:
         """The name of the row by which a command was asked for; None where it is none of ours."""
         flight = self._commands.flights.get(identifier)
         return None if flight is None else flight.command
+
+    def measured_of(self, name: str) -> int:
+        """When the newest was measured that is known of what a row's commands deliver, UTC ms; 0 where nothing is."""
+        return max((each.measured_ms for each in self._commands.flights.values() if each.command == name), default=0)
 
     def begin(self, image: Image, found: Found) -> None:
         """Show how each command stood when the gateway last stopped, and tell what became of those left open."""
@@ -112,8 +117,20 @@ class Desk:
         host = event.peer.rpartition(":")[0] or event.peer
         self._recorder.deny(Denial(host, event.kind.value, "refused", event.detail, event.session, "in"))
 
+    def awaited(self, outcome: BoundaryOutcome) -> None:
+        """What the headend reports of a command, while its record is not durable: what it only worsens shows at once.
+
+        No new value does: what is shown keeps its own, and no longer looks better than the headend says.
+        """
+        flight = self._commands.flights.get(outcome.id)
+        if flight is not None:
+            self._awaited[outcome.id] = outcome
+            self._show(flight.command)
+
     def told(self, outcome: BoundaryOutcome) -> None:
         """What the headend reports of a command; its record is durable already."""
+        if self._awaited.get(outcome.id) == outcome:
+            del self._awaited[outcome.id]
         self._commands, flight = commands.follow(self._commands, outcome)
         if flight is not None:
             self._changed(flight)
@@ -221,12 +238,22 @@ class Desk:
     def _show(self, command: str) -> None:
         """What crossed for it stands in its outcome's record; the rest is recorded once it is shown."""
         assert self._image is not None
-        row = self._contract.command[command]
-        points = local.command_points(self._contract, self._commands, row, self._heard, self._now())
+        row, now = self._contract.command[command], self._now()
+        points = local.command_points(self._contract, self._commands, row, self._heard, now)
+        if self._awaited:
+            after = local.command_points(self._contract, self._foreseen(), row, self._heard, now)
+            points = local.worse_of(points, after, now)
         crossed = _crossed(self._contract, row, self._commands)
         ours = [update for update in self._image.show_changed(points) if update not in crossed]
         if ours:
             self._recorder.note(records.command_shown(ours, self._contract.digest))
+
+    def _foreseen(self) -> Commands:
+        """The commands as they will be once what waits for its record is told."""
+        foreseen = self._commands
+        for outcome in self._awaited.values():
+            foreseen, _ = commands.follow(foreseen, outcome)
+        return foreseen
 
     def _remember(self, written: Future[None]) -> None:
         written.add_done_callback(_log_failure)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -19,10 +19,11 @@ from daemon import logs
 from dermscore.model import Now
 from gateway import crossing, records
 from gateway.contract import Contract
-from gateway.crossing import Admission, Candidate, CommandOf, Refusal
+from gateway.crossing import Admission, Candidate, CommandOf, MeasuredOf, Refusal
 from gateway.denials import Denial
 from gateway.faces import Update
 from gateway.image import Image
+from gateway.local import UNHEARD_S
 from gateway.recorder import Recorder
 from wire.boundary import BoundaryOutcome
 from wire.v1.boundary_link_pb2 import SignedPublication
@@ -37,12 +38,21 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """What waits for its record since `since_mono_ms`. An outcome is dropped for a newer one of its command alone."""
+    """What waits for its record since `since_mono_ms`. An outcome is dropped for a newer one of its command alone.
+
+    `refused`: the trail did not take it when it was tried, and nobody can say when it will.
+    """
 
     entry: Entry
     candidates: tuple[Candidate, ...]
     outcome: BoundaryOutcome | None
     since_mono_ms: int
+    refused: bool = False
+
+    @property
+    def word_ends_ms(self) -> int:
+        """Up to when the headend's word of commands reaches while this outcome waits."""
+        return self.since_mono_ms - UNHEARD_S * 1000 if self.refused else self.since_mono_ms
 
 
 class Door:
@@ -68,10 +78,13 @@ class Door:
         self._arrived = asyncio.Event()
         self._proved = False  # whether the stream that is open has brought a publication that was admitted
         self.command_of: CommandOf = lambda identifier: None
+        self.measured_of: MeasuredOf = lambda name: 0
+        self.awaited: Callable[[BoundaryOutcome], None] = lambda outcome: None
+        """What to do with an outcome that waits for its record: nothing but what is bad news."""
         self.told: Callable[[BoundaryOutcome], None] = lambda outcome: None
         """What to do with an outcome once it is recorded."""
         self.changed: Callable[[], None] = lambda: None
-        """Whom to tell that the link came or went."""
+        """Whom to tell that the link came or went, or that the headend's word of commands reaches less far."""
         image.show([held.shown for held in self._state.points.values()])
 
     @property
@@ -82,10 +95,10 @@ class Door:
     @property
     def heard_mono_ms(self) -> int:
         """Up to when the headend's word of commands reaches, by our monotonic clock: what it says now is not known as
-        long as an outcome waits for its record.
+        long as an outcome waits for its record, and not for long enough to be believed once the trail refused that.
         """
         waiting = (*self._carried, *self._waiting)
-        waits = [each.since_mono_ms for each in waiting if each.outcome is not None]
+        waits = [each.word_ends_ms for each in waiting if each.outcome is not None]
         return min([self._state.heard_mono_ms, *waits])
 
     @property
@@ -122,7 +135,13 @@ class Door:
     def take(self, signed: SignedPublication, peer: str) -> Refusal | None:
         """A publication has arrived. What is shown at once is shown when this returns; the rest follows its record."""
         admission = crossing.admit(
-            signed, self._trusted, self._contract, self._state, self._now(), command_of=self.command_of
+            signed,
+            self._trusted,
+            self._contract,
+            self._state,
+            self._now(),
+            command_of=self.command_of,
+            measured_of=self.measured_of,
         )
         self._state = admission.state
         self._show_worse(admission.at_once, _rule(admission))
@@ -148,7 +167,9 @@ class Door:
                 self._carried = ()
             else:
                 self._carried = ()
-                self._waiting.extendleft(reversed(outcomes))
+                self._waiting.extendleft(replace(each, refused=True) for each in reversed(outcomes))
+                if outcomes:
+                    self.changed()
                 await asyncio.sleep(RETRY_S)  # newer readings are on their way; an outcome comes only once
 
     def tick(self) -> None:
@@ -185,6 +206,8 @@ class Door:
         now_ms = self._now().mono_ms
         self._waiting.append(_Waiting(admission.record, admission.candidates, admission.outcome, now_ms))
         self._arrived.set()
+        if admission.outcome is not None:
+            self.awaited(admission.outcome)
 
     def _prove(self, proved: bool) -> None:
         if proved != self._proved:

@@ -17,6 +17,7 @@ from dermscore.quality import GOOD, Cause, Quality, Source, Validity
 from gateway.commands import UNVOUCHED, Commands, Conditions, Flight
 from gateway.contract import Contract
 from gateway.faces import Update
+from wire.boundary import BoundaryOutcome
 
 UNHEARD_S: Final = 10
 """How long no publication may come before what a command delivers is COMM_LOST. No row says it: a local point has none.
@@ -77,6 +78,25 @@ def command_points(contract: Contract, commands: Commands, row: CommandRow, hear
         if row.mode is Mode.RELEASE
         else _target_status(row, standing or newest, heard, now),
     ]
+
+
+def worse_of(shown: list[Update], foreseen: list[Update], now: Now) -> list[Update]:
+    """What is shown, with as little trust as what is foreseen of the same points deserves; no value is from there."""
+    return [_distrusted(ours, theirs, now) for ours, theirs in zip(shown, foreseen, strict=True)]
+
+
+def _distrusted(shown: Update, foreseen: Update, now: Now) -> Update:
+    if foreseen.quality.validity <= shown.quality.validity:
+        return shown
+    quality = shown.quality.because(foreseen.quality.causes, foreseen.quality.validity)
+    return replace(shown, quality=quality, time_ms=max(now.utc_ms, shown.time_ms))
+
+
+def dated(told: BoundaryOutcome, floor_ms: int) -> BoundaryOutcome:
+    """An outcome whose measurement seems no older than `floor_ms`, what was told before: a headend started anew with
+    its clock set back does not know what it said.
+    """
+    return told if told.delivered_w is None else replace(told, time_ms=max(told.time_ms, floor_ms))
 
 
 def as_told(

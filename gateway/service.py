@@ -119,7 +119,8 @@ class Gateway:
         self._faces: dict[str, Face] = outstations.faces(parts.contract, self._desk, now, self._refresh)
         self._image = Image(parts.contract, self._faces)
         self._door = Door(parts.contract, parts.publishers, self._image, self._recorder, now)
-        self._door.command_of, self._door.told = self._desk.command_of, self._desk.told
+        self._door.command_of, self._door.measured_of = self._desk.command_of, self._desk.measured_of
+        self._door.awaited, self._door.told = self._desk.awaited, self._desk.told
         self._link = Link(
             parts.home.config.headend, parts.home.tls, parts.contract, self._door, self._upward, random.Random()
         )

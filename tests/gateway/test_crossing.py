@@ -645,6 +645,34 @@ def test_the_record_of_an_outcome_holds_what_is_shown_of_it() -> None:
             assert [columns[name] for name in ("raw", "quality", "time_ms")] == [[250], [CALCULATED.bits], [T0 - 3]]
 
 
+def test_what_a_command_delivers_never_seems_older_than_what_was_told_before() -> None:
+    """A headend that was started anew with its clock set back does not know what it said."""
+    bench = Bench()
+    told = BoundaryOutcome("cmd-1", IntentState.FOLLOWING, "", 249_600.0, 0.0, T0, CALCULATED)
+    times = []
+    for time_ms in (T0, T0 - 3_600_000, T0 + 1):
+        outcome = replace(told, time_ms=time_ms)
+        admission = bench.admit(
+            bench.headend.outcome(outcome),
+            command_of={"cmd-1": "target"}.get,
+            measured_of={"target": T0 - 9}.__getitem__,
+        )
+        assert admission.outcome is not None
+        assert admission.record is not None
+        assert admission.record.body is not None
+        assert admission.record.body.columns["time_ms"] == [admission.outcome.time_ms]
+        assert admission.record.body.columns["told_ms"] == [time_ms]  # what was said stands in the trail as it was
+        times.append(admission.outcome.time_ms)
+    assert times == [T0, T0, T0 + 1]
+    again = Bench().admit(
+        Headend(CONTRACT).outcome(replace(told, time_ms=T0 - 60_000)),
+        command_of={"cmd-1": "target"}.get,
+        measured_of={"target": T0 - 9}.__getitem__,
+    )
+    assert again.outcome is not None
+    assert again.outcome.time_ms == T0 - 9  # through a restart of ours, too
+
+
 def test_the_headends_word_reaches_up_to_the_heartbeat_that_it_echoes() -> None:
     bench = Bench()
     assert bench.state.heard_mono_ms == M0

@@ -383,6 +383,14 @@ async def test_after_a_restart_a_command_in_force_is_followed_further(bench: Ben
     assert again.state() == "superseded"
 
 
+async def test_a_restart_forgets_not_how_new_the_newest_feedback_was(bench: Bench) -> None:
+    told = following(bench)
+    bench.desk.told(replace(told, time_ms=777))
+    await eventually(lambda: read(bench.path)[0].measured_ms == 777)
+    again = Bench(bench.path, bench.outbox)
+    assert (again.desk.measured_of("target"), again.desk.measured_of("release")) == (777, 0)
+
+
 async def test_a_restart_forgets_no_living_command(bench: Bench) -> None:
     bench.operate()
     bench.desk.told(BoundaryOutcome(bench.sent[0].id, IntentState.FOLLOWING, "", 250e3, 0.0, 1))

@@ -6,20 +6,25 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
 from dermscore.intent import IntentState
+from dermscore.points import PointType
 from dermscore.quality import Cause, Validity
+from gateway.commands import Conditions
+from gateway.desk import Desk
 from gateway.door import MOST_WAITING, Door
-from gateway.faces import Update
+from gateway.faces import ControlRequest, Status, Update
 from gateway.image import Image
+from gateway.outbox import Outbox
 from gateway.recorder import Recorder
 from tests.gateway.lying_trail import LyingTrail
 from tests.gateway.screen import Screen
 from tests.gateway.stage import CALCULATED, NONCE, POWER, SOC, STRANGER, TRUSTED, Clock, Headend, contract
 from tests.gateway.stand_in import eventually
-from wire.boundary import BoundaryOutcome
+from wire.boundary import BoundaryCommand, BoundaryOutcome
 
 CONTRACT = contract()
 
@@ -275,6 +280,58 @@ async def test_what_is_said_of_commands_is_not_known_while_an_outcome_waits_for_
         await settled()
         assert bench.told == [_outcome()]
         assert bench.door.heard_mono_ms == bench.clock.now.mono_ms
+
+
+async def test_bad_news_of_a_command_waits_neither_for_a_slow_disk_nor_for_a_full_one(tmp_path: Path) -> None:
+    """No time passes here: what is over does not look in effect for a moment, and no new value shows unrecorded."""
+    bench = Bench()
+    sent: list[BoundaryCommand] = []
+
+    def conditions() -> Conditions:
+        door = bench.door
+        return Conditions(door.isolated, door.link_up, bench.recorder.ok, door.heard_mono_ms)
+
+    def send(wish: BoundaryCommand) -> bool:
+        sent.append(wish)
+        return True
+
+    def quality(name: str) -> tuple[int, Validity, Cause]:
+        update = bench.image.shown[name]
+        return update.raw, update.quality.validity, update.quality.causes
+
+    Outbox.init(tmp_path / "outbox.db")
+    outbox = Outbox.open(tmp_path / "outbox.db")
+    desk = Desk(CONTRACT, outbox, bench.recorder, conditions, send, bench.clock)
+    desk.begin(bench.image, outbox.recover(0).result())
+    bench.door.command_of, bench.door.awaited, bench.door.told = desk.command_of, desk.awaited, desk.told
+    bench.door.changed = desk.listen
+    async with bench.carrying():
+        bench.publish(7000.0)
+        await settled()
+        request = ControlRequest("main", PointType.AO, 0, 250.0, None, 1, "direct", "ems", "main/1", "127.0.0.1:5000")
+        assert desk.operate([request]) == [Status.SUCCESS]
+        told = BoundaryOutcome(sent[0].id, IntentState.FOLLOWING, "", 250e3, 0.0, 1, CALCULATED)
+        bench.trail.mood = "slow"
+        assert bench.door.take(bench.headend.outcome(told), "headend") is None
+        await settled()
+        assert quality("feedback")[1:] == (Validity.INVALID, Cause.RESTART)
+        bench.trail.catch_up()
+        await settled()
+        assert quality("target") == quality("feedback") == (250, Validity.GOOD, Cause.NONE)
+        state = bench.image.shown["target state"]
+
+        bench.trail.mood = "slow"
+        over = replace(told, state=IntentState.EXPIRED, delivered_w=0.0, time_ms=2)
+        assert bench.door.take(bench.headend.outcome(over), "headend") is None
+        desk.tick()
+        assert quality("target") == (250, Validity.HELD, Cause.NOT_IN_EFFECT)
+        assert quality("feedback") == (250, Validity.HELD, Cause.NONE)
+        assert bench.image.shown["target state"] == state
+        await settled()
+        bench.trail.fail()
+        await settled()
+        assert quality("target state") == (state.raw, Validity.HELD, Cause.COMM_LOST)  # the word itself is old, too
+    outbox.close()
 
 
 async def test_outcomes_do_not_pile_up_behind_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
