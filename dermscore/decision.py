@@ -30,7 +30,7 @@ from dermscore.dispatch import (
 )
 from dermscore.dispatch.check import unheard
 from dermscore.dispatch.words import power
-from dermscore.model import Asset, Node, Now, ancestry
+from dermscore.model import Asset, Measurement, Node, Now, Snapshot, ancestry
 from dermscore.policy import Action, Denied, Policy, Program
 from dermscore.policy.limits import ended
 from dermscore.request import Aim, Decision, Declined, DeclineKind, Facts, Granted, Part, Request
@@ -58,7 +58,7 @@ def decide(request: Request, facts: Facts, policy: Policy, now: Now) -> Decision
     Returns:
         Granted, with a part for each asset, or Declined with the kind and the reason. Both name the policy.
     """
-    outcome = _Deciding(request, _as_asked(facts), policy, now).outcome()
+    outcome = _Deciding(request, replace(facts, snapshot=_as_asked(request, facts)), policy, now).outcome()
     return outcome if isinstance(outcome, Granted) else Declined(outcome.kind, outcome.reason, policy.digest)
 
 
@@ -69,20 +69,29 @@ def primacy_of(request: Request, policy: Policy) -> int:
     return base if request.primacy is None else max(base, request.primacy)
 
 
-def _as_asked(facts: Facts) -> Facts:
-    """The facts, with the setpoints that assets were given, which their agents may not have reported yet.
+def _as_asked(request: Request, facts: Facts) -> Snapshot:
+    """What is known of the fleet, with what was asked of it and is not yet measured or reported.
 
     Else two requests shortly after another would each use what is left under a limit above them both.
     """
-    heard = facts.snapshot.measurements
-    unseen = {
-        asset_id: replace(heard[asset_id], setpoint_w=intent.asked_w)
+    snapshot = facts.snapshot
+    given = {
+        asset_id: _going(snapshot.measurements[asset_id], intent.asked_w, request.target_w or 0.0)
         for asset_id, intent in facts.holding.items()
-        if asset_id in heard and heard[asset_id].setpoint_w != intent.asked_w
+        if asset_id in snapshot.measurements
     }
-    if not unseen:
-        return facts
-    return replace(facts, snapshot=replace(facts.snapshot, measurements={**heard, **unseen}))
+    return replace(snapshot, measurements={**snapshot.measurements, **given}) if given else snapshot
+
+
+def _going(measurement: Measurement, asked_w: float | None, target_w: float) -> Measurement:
+    """A measurement with the setpoint that its asset was given, and its power there where that is nearer a limit.
+
+    Nearer in the direction of the target, since what is asked the other way cannot break a limit. What only produces or
+    consumes has no power of its own to go to: a setpoint caps it.
+    """
+    if asked_w is None or measurement.soc_wh is None or target_w * (asked_w - measurement.power_w) <= 0:
+        return measurement if measurement.setpoint_w == asked_w else replace(measurement, setpoint_w=asked_w)
+    return replace(measurement, setpoint_w=asked_w, power_w=asked_w)
 
 
 @dataclass(frozen=True, slots=True)

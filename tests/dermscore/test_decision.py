@@ -291,6 +291,16 @@ def test_the_same_of_an_import_limit_and_of_sites_beside_each_other() -> None:
     assert (whole.placed_w, whole.shortfall_w) == pytest.approx((-5 * MW, -25 * MW))
 
 
+@pytest.mark.parametrize("way", [1, -1])
+def test_what_is_away_goes_on_to_what_it_was_asked(way: int) -> None:
+    """B was asked for 12 MW, measured 0, and was lost: of the 15 MW of its site it will use 12."""
+    under = policy(limits=[limit(S1, export=15, **{"import": 15})])
+    known = facts(away="B", holding=[intent("B", 12 * way)])
+    assert setpoints(granted(ask(15.0 * way, S1), known, under)) == {"A": 3.0 * way, "B": None}
+    other_way = setpoints(granted(ask(-15.0 * way, S1), known, under))
+    assert other_way == {"A": -15.0 * way, "B": None}, "it may not get there, so nothing is built on it"
+
+
 @pytest.mark.parametrize(("asked", "left"), [(9, 12.0), (2, 13.0), (None, 12.0)])
 def test_of_solar_counts_what_it_is_let_give_and_has_to_give(asked: float | None, left: float) -> None:
     """It gives 2 MW of the 3 that its sun would: a higher setpoint, or none, brings those 3."""
