@@ -149,9 +149,9 @@ def _lacks(state: State, poured: Poured, members: Flags, target_w: float, shortf
     for run in (slice(0, 1), *(slice(level.first, level.last) for level in reversed(tree.levels))):
         if run.start:
             due_w = scale[tree.parent[run]] * node_lack_w[run]
-        rest_w = due_w - kept_back_w[run]
+        kept_w[run] = np.minimum(due_w, kept_back_w[run])
+        rest_w = due_w - kept_w[run]
         rest_w = np.where(rest_w > _DUST * size_w, rest_w, 0.0)
-        kept_w[run] = due_w - rest_w
         np.divide(rest_w, inside_w[run], out=scale[run], where=inside_w[run] > 0)
     sign = 1.0 if poured.up else -1.0
     return sign * lack_w * tree.per_leaf(scale), sign * kept_w

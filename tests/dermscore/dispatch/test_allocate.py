@@ -131,6 +131,17 @@ def test_what_would_be_lacking_without_the_outer_limit_is_laid_further_in() -> N
     )
 
 
+def test_only_a_node_with_a_limit_is_to_blame() -> None:
+    plants = ["mill", "quarry A", "quarry B"]
+    fleet = Columns.flat(
+        ids=plants, min_w=0.0, max_w=[8e6, 6e6, 4e6], output_w=[7.2e6, 5.4e6, 2.8e6], at=["F7/mill", *["F7/quarry"] * 2]
+    )
+    limits = [Limit("F7", "the feeder", export_limit_w=11.5e6), Limit("F7/quarry", "the site", export_limit_w=8e6)]
+    result = allocate(fleet, fleet.tree, fleet.envelope(limits), 15.4e6, "curtailment by output")
+    assert isinstance(result, Allocation)
+    assert {cause.node: cause.w for cause in result.causes} == pytest.approx({"F7": 3.7e6, "F7/quarry": 0.2e6})
+
+
 def test_an_empty_battery_is_bound_by_its_charge() -> None:
     result = split(10, battery("a"), soc_pct=0)
     assert result.causes[0].source is BoundSource.SOC
