@@ -17,7 +17,7 @@ from dermscore.points import CommandRow, Control, Mode
 from dermscore.quality import Quality, Source, Validity
 from gateway.contract import Contract
 from gateway.faces import ControlRequest, Status
-from wire.boundary import BoundaryCommand, BoundaryOutcome
+from wire.boundary import MOST_OPEN, BoundaryCommand, BoundaryOutcome
 
 QUARTER_HOUR_MS: Final = 15 * 60 * 1000
 REMEMBERED: Final = 1000
@@ -52,7 +52,8 @@ class Flight:
     `inferred`: that it failed is our own guess, because nobody confirmed it. The devices may have it all the same.
     `delivered_w` was measured at `measured_ms` (UTC, the headend's) with `quality` (None: nothing vouches for it).
     `lost_mono_ms` is up to when the headend's word reached when the link went; None where it has told of this command
-    since. `unmeasured`: when it was told of last, `delivered_w` was known no more.
+    since. `unmeasured`: when it was told of last, `delivered_w` was known no more. `disowned`: the headend said that it
+    knows no such command.
     `until_mono_ms` is when its hold has run out, counted from its acceptance; None where it stands until changed.
     """
 
@@ -71,6 +72,7 @@ class Flight:
     lost_mono_ms: int | None = None
     until_mono_ms: int | None = None
     unmeasured: bool = False
+    disowned: bool = False
 
     @property
     def under_way(self) -> bool:
@@ -118,6 +120,12 @@ class Commands:
         """
         every = (each for each in reversed(tuple(self.flights.values())) if each.command == command)
         return next((each for each in every if each.inferred or each.state not in _NEVER_IN_FORCE), None)
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """The ids of those whose end is not known, the newest `MOST_OPEN`: what a headend is asked about."""
+        every = [each.id for each in self.flights.values() if not each.final and not each.disowned]
+        return tuple(every[-MOST_OPEN:])
 
     @property
     def under_way(self) -> list[Flight]:
@@ -219,12 +227,14 @@ def order(wish: Wish, identifier: str) -> BoundaryCommand:
 def follow(commands: Commands, told: BoundaryOutcome) -> tuple[Commands, Flight | None]:
     """Take in what the headend reports: the flight as it is then, or None where nothing changed (late or repeated).
 
-    A failure that we only inferred is taken up again by whoever knows better.
+    A failure that we only inferred is taken up again by whoever knows better. That the headend knows no such command is
+    no more than a guess at its end either: it may be on the headend's desk still, or its store may be an older copy.
     """
     flight = commands.flights.get(told.id)
     if flight is None or not _tells(flight, told.state):
         return commands, None
-    after = replace(flight, state=told.state, reason=told.reason, inferred=False, lost_mono_ms=None)
+    after = replace(flight, state=told.state, reason=told.reason, lost_mono_ms=None)
+    after = replace(after, inferred=told.unknown, disowned=told.unknown)
     if told.delivered_w is None:
         after = replace(after, unmeasured=flight.delivered_w is not None)
     else:

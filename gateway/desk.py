@@ -83,6 +83,10 @@ class Desk:
         flight = self._commands.flights.get(identifier)
         return None if flight is None else flight.command
 
+    def open_commands(self) -> tuple[str, ...]:
+        """The ids of the commands whose end is not known."""
+        return self._commands.open
+
     def measured_of(self, name: str) -> int:
         """When the newest was measured that is known of what a row's commands deliver, UTC ms; 0 where nothing is."""
         return max((each.measured_ms for each in self._commands.flights.values() if each.command == name), default=0)

@@ -79,6 +79,8 @@ class Door:
         self._proved = False  # whether the stream that is open has brought a publication that was admitted
         self.command_of: CommandOf = lambda identifier: None
         self.measured_of: MeasuredOf = lambda name: 0
+        self.open_commands: Callable[[], tuple[str, ...]] = tuple
+        """The ids of the commands whose end the headend is asked for when a stream begins."""
         self.awaited: Callable[[BoundaryOutcome], None] = lambda outcome: None
         """What to do with an outcome that waits for its record: nothing but what is bad news."""
         self.told: Callable[[BoundaryOutcome], None] = lambda outcome: None

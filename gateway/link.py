@@ -96,7 +96,8 @@ class Link:
         try:
             async with dial.channel(self._address, self._files) as channel:
                 session = Session(dial.open_stream(channel, dial.BOUNDARY_LINK), beat=self._beat, beat_s=BEAT_S)
-                session.outgoing.put(GatewayMessage(hello=hello(Wanted(nonce, self._contract.series, software()))))
+                asked = Wanted(nonce, self._contract.series, software(), self._door.open_commands())
+                session.outgoing.put(GatewayMessage(hello=hello(asked)))
                 self._tell_status(session)
                 self._door.opened(nonce)
                 self._session = session

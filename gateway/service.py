@@ -120,6 +120,7 @@ class Gateway:
         self._image = Image(parts.contract, self._faces)
         self._door = Door(parts.contract, parts.publishers, self._image, self._recorder, now)
         self._door.command_of, self._door.measured_of = self._desk.command_of, self._desk.measured_of
+        self._door.open_commands = self._desk.open_commands
         self._door.awaited, self._door.told = self._desk.awaited, self._desk.told
         self._link = Link(
             parts.home.config.headend, parts.home.tls, parts.contract, self._door, self._upward, random.Random()

@@ -31,9 +31,6 @@ from wire.v1 import boundary_link_pb2 as pb
 
 log = logs.get(__name__)
 
-RECENT_MS: Final = 600_000
-"""A gateway that comes back is told of its commands that ended within this time."""
-
 COMMAND_MAX_AGE_MS: Final = 5_000
 """A command that may have been under way for longer is refused: by then SCADA has been told that it failed."""
 
@@ -250,6 +247,7 @@ class BoundaryDesk:
     async def _answer(self, ours: _Stream) -> None:
         """Tell what became of its commands so far, then carry out those that come, in their order, until cancelled.
 
+        What it names in its Hello is told first, so that nothing which it sends now is told of before it is done.
         Apart from the reading, so that a slow store stops no heartbeat: without its echo all points would go stale.
         """
         await self._catch_up(ours)
@@ -264,9 +262,11 @@ class BoundaryDesk:
 
     async def _catch_up(self, ours: _Stream) -> None:
         try:
-            since_ms = self._clock().utc_ms - RECENT_MS
-            for kept in await self._dispatcher.of_principal(ours.gateway, since_ms):
-                if kept.dispatch.id not in ours.told:  # meanwhile, because it has changed
+            for identifier in ours.wanted.open_commands:
+                kept = await self._dispatcher.find(identifier)
+                if kept is None or kept.dispatch.principal != ours.gateway:
+                    self._say(ours, publisher.unknown(identifier, self._clock()), self._clock(), over=True)
+                elif identifier not in ours.told:  # meanwhile, because it has changed
                     self._tell(ours, kept)
         except Exception:  # a store that does not answer must not keep the points from a gateway at every dial
             log.exception("a gateway is not told what became of its commands", gateway=ours.gateway)

@@ -91,6 +91,12 @@ def outcome(
     )
 
 
+def unknown(identifier: str, now: Now) -> BoundaryOutcome:
+    """What a gateway is told of a command that it names and of which we know nothing."""
+    reason = "the headend knows no such command"
+    return BoundaryOutcome(identifier, IntentState.FAILED, reason, None, None, now.utc_ms, unknown=True)
+
+
 def news(told: BoundaryOutcome, fresh: BoundaryOutcome) -> bool:
     """Whether a gateway that was told one must be told the other. A newer time alone is none, nor the noise of floats;
     any other change is.

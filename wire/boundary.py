@@ -18,6 +18,9 @@ _VALUE, _OLDEST = 1, 2  # the bits of PointBatch.present
 _UINT32 = 1 << 32
 _UINT64 = 1 << 64
 _NONCE_BYTES = 16
+MOST_OPEN = 1000
+"""The commands that a Hello may name: each is looked up in the headend's store."""
+
 _MODES = ("target", "release")
 
 
@@ -28,12 +31,14 @@ _MODES = ("target", "release")
 class Wanted:
     """What a gateway says first. The order of `series` is the index (`ref`) of every batch on the stream.
 
-    `nonce` is at least 16 random bytes, new for each stream.
+    `nonce` is at least 16 random bytes, new for each stream. `open_commands` are ids of commands whose end the gateway
+    does not know, `MOST_OPEN` at most: it is told what became of each.
     """
 
     nonce: bytes
     series: tuple[Series, ...]
     software: str
+    open_commands: tuple[str, ...] = ()
 
     @property
     def index(self) -> dict[Series, int]:
@@ -43,15 +48,23 @@ class Wanted:
 
 def hello(wanted: Wanted) -> pb.Hello:
     series = [pb.Series(path=s.path, kind=s.kind.value, quantity=s.quantity.value) for s in wanted.series]
-    return pb.Hello(nonce=wanted.nonce, series=series, software=clipped(wanted.software))
+    return pb.Hello(
+        nonce=wanted.nonce, series=series, software=clipped(wanted.software), open_commands=wanted.open_commands
+    )
 
 
 def wanted(message: pb.Hello) -> Wanted:
-    """Raises BadInput: a short nonce, a series twice, or one that nobody publishes (its kind or quantity)."""
+    """Raises BadInput: a short nonce, a series twice, or one that nobody publishes (its kind or quantity), an empty
+    command id, or too many of them.
+    """
     checks = Checks("Hello")
     if len(message.nonce) < _NONCE_BYTES:
         checks.wrong("nonce", f"has {len(message.nonce)} bytes; {_NONCE_BYTES} random ones are the least")
     checks.text("software", message.software)
+    for row, identifier in enumerate(message.open_commands):
+        checks.text(f"open_commands[{row}]", identifier, needed=True)
+    if len(message.open_commands) > MOST_OPEN:
+        checks.wrong("open_commands", f"has {len(message.open_commands)} ids; {MOST_OPEN} are the most")
     kinds = [kind for kind in PointKind if not kind.local]
     quantities = [quantity for quantity in Quantity if not quantity.local]
     for row, each in enumerate(message.series):
@@ -65,7 +78,7 @@ def wanted(message: pb.Hello) -> Wanted:
     if len(set(series)) != len(series):
         checks.wrong("series", "names one series twice")
     checks.settle()
-    return Wanted(message.nonce, series, message.software)
+    return Wanted(message.nonce, series, message.software, tuple(message.open_commands))
 
 
 # --- PointBatch: aggregates on their way to the gateway --------------------------------------------------------------
@@ -244,7 +257,8 @@ def _check_command(checks: Checks, message: pb.Command) -> None:
 class BoundaryOutcome:
     """What became of a command. `delivered_w` and `shortfall_w` are None while they are not known.
 
-    `quality` is that of `delivered_w`, rolled up over what was measured; None where nothing vouches for it.
+    `quality` is that of `delivered_w`, rolled up over what was measured; None where nothing vouches for it. `unknown`:
+    the headend has no command of this id, so as far as it can tell (state failed) it was never taken.
     """
 
     id: str
@@ -254,6 +268,7 @@ class BoundaryOutcome:
     shortfall_w: float | None
     time_ms: int
     quality: Quality | None = None
+    unknown: bool = False
 
 
 def command_outcome(outcome: BoundaryOutcome) -> pb.CommandOutcome:
@@ -269,6 +284,7 @@ def command_outcome(outcome: BoundaryOutcome) -> pb.CommandOutcome:
         shortfall_w=outcome.shortfall_w,
         time_ms=outcome.time_ms,
         quality=None if outcome.quality is None else outcome.quality.bits,
+        unknown=outcome.unknown,
     )
     _check_command_outcome(checks, message)
     return message
@@ -289,6 +305,7 @@ def boundary_outcome(message: pb.CommandOutcome) -> BoundaryOutcome:
         shortfall_w=message.shortfall_w if message.HasField("shortfall_w") else None,
         time_ms=message.time_ms,
         quality=qualities[message.quality] if message.HasField("quality") else None,
+        unknown=message.unknown,
     )
 
 
@@ -298,4 +315,6 @@ def _check_command_outcome(checks: Checks, message: pb.CommandOutcome) -> None:
     checks.finite("delivered_w", message.delivered_w)
     checks.finite("shortfall_w", message.shortfall_w)
     checks.time("time_ms", message.time_ms)
+    if message.unknown and message.state != IntentState.FAILED:
+        checks.wrong("unknown", f"stands with state {IntentState.FAILED.value} only")
     checks.settle()

@@ -54,6 +54,7 @@ class StandIn:
     port: int = 0
     commands: asyncio.Queue[BoundaryCommand] = field(default_factory=asyncio.Queue)
     status: list[dict[str, str]] = field(default_factory=list)
+    open_commands: tuple[str, ...] = ()
     published: list[list[Reading]] = field(default_factory=list)
     session: Session[GatewayMessage, Publication, SignedPublication] | None = None
     _echo: int = 0
@@ -88,6 +89,7 @@ class StandIn:
             stream, beat=lambda number: Publication(heartbeat=PublisherHeartbeat()), seal=self._seal
         )
         said: Wanted = wanted((await session.first()).hello)
+        self.open_commands = said.open_commands
         self._nonce, self._series, self._seq, self._echo = said.nonce, said.series, 0, 0
         self.session = session
         try:

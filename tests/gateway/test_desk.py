@@ -391,6 +391,20 @@ async def test_a_restart_forgets_not_how_new_the_newest_feedback_was(bench: Benc
     assert (again.desk.measured_of("target"), again.desk.measured_of("release")) == (777, 0)
 
 
+async def test_what_the_headend_does_not_know_has_failed_and_whoever_knows_better_is_believed(bench: Bench) -> None:
+    assert bench.operate() is Status.SUCCESS
+    (identifier,) = bench.desk.open_commands()
+    assert identifier == bench.sent[0].id
+    bench.desk.told(BoundaryOutcome(identifier, IntentState.FAILED, "no such command", None, None, 5, unknown=True))
+    assert bench.state() == "failed"
+    assert bench.desk.open_commands() == ()  # asked and answered
+    bench.desk.told(BoundaryOutcome(identifier, IntentState.ACTIVE, "", None, None, 6))  # it was on the desk still
+    assert bench.state() == "active"
+    assert bench.desk.open_commands() == (identifier,)
+    bench.desk.told(BoundaryOutcome(identifier, IntentState.EXPIRED, "", None, None, 7))
+    assert bench.desk.open_commands() == ()
+
+
 async def test_a_restart_forgets_no_living_command(bench: Bench) -> None:
     bench.operate()
     bench.desk.told(BoundaryOutcome(bench.sent[0].id, IntentState.FOLLOWING, "", 250e3, 0.0, 1))

@@ -286,6 +286,7 @@ async def test_killed_at_any_moment_the_trail_holds_all_that_masters_saw(headend
         async with Dnp3pyMaster(running.port) as again:
             seen = await picture(again)
             assert seen["AI", 3].value == 9  # nobody confirmed it: failed
+    await eventually(lambda: len(headend.open_commands) == KILLS)  # what nobody told of is asked for at each dialling
     assert headend.commands.qsize() == KILLS  # sent once each; nothing again after a crash
     assert await running.stop() == 0
     ended = [read for read in trail.records(running.folder) if read.header.kind == "command.ended"]

@@ -414,8 +414,14 @@ def dial_agent(pki: Path) -> Any:
 def dial_gateway(pki: Path) -> Any:
     """`async with dial_gateway(up, series) as peer:` dials as the gateway and wants those series."""
 
-    def make(up: Up, series: tuple[Series, ...], nonce: bytes = b"n" * 16, files: TlsFiles | None = None) -> Any:
-        first = GatewayMessage(hello=hello(Wanted(nonce, series, "test")))
+    def make(
+        up: Up,
+        series: tuple[Series, ...],
+        nonce: bytes = b"n" * 16,
+        files: TlsFiles | None = None,
+        open_commands: tuple[str, ...] = (),
+    ) -> Any:
+        first = GatewayMessage(hello=hello(Wanted(nonce, series, "test", open_commands)))
         beat = lambda n: GatewayMessage(heartbeat=GatewayHeartbeat(number=n))  # noqa: E731
         return held(Peer(dial.BOUNDARY_LINK, up.at.boundary_link, files or TlsFiles.gateway(pki), first, beat))
 

@@ -15,6 +15,7 @@ from dermscore.intent import IntentState as S
 from dermscore.model import Measurement, Now
 from dermscore.points import PointKind, Quantity, Series
 from dermscore.quality import GOOD, Validity
+from dermscore.request import Aim, Request
 from headend.boundary import COMMAND_MAX_AGE_MS
 from headend.store.state import StateStore
 from wire.convert import (
@@ -389,10 +390,43 @@ async def test_a_gateway_that_comes_back_is_told_what_became_of_its_commands(
             identifier = send(gateway, ids.path, 5e6)
             await wait_until(lambda: agent.of("setpoint"))
         says(agent, agent.of("setpoint")[0], {ids.b1: 0}, S.REFUSED, reason="locked")
-        async with dial_gateway(up, SERIES) as gateway:
+        async with dial_gateway(up, SERIES, open_commands=(identifier,)) as gateway:
             await wait_until(lambda: outcomes(gateway, identifier))
             await wait_until(lambda: outcomes(gateway, identifier)[-1].state is S.REFUSED)
             assert "locked" in outcomes(gateway, identifier)[-1].reason
+
+
+async def test_a_gateway_is_told_of_what_it_names_however_long_ago_that_ended(
+    home, run_headend, ids, dial_gateway, dial_agent, outcomes, wait_until
+):
+    passed_ms = 0
+
+    def clock() -> Now:
+        now = host_now()
+        return Now(now.utc_ms + passed_ms, now.mono_ms + passed_ms)
+
+    async with run_headend(home, clock) as up, dial_agent(up, ids.b1, (ids.b1,)) as agent:
+        tell(agent, measured(ids.b1))
+        await wait_until(lambda: agent.of("ack"))
+        async with dial_gateway(up, SERIES) as gateway:
+            identifier = send(gateway, ids.path, 5e6, hold_s=60)
+            await wait_until(lambda: agent.of("setpoint"))
+        passed_ms = 24 * 3_600_000
+        await wait_until(lambda: up.headend.dispatcher.ledger.find(identifier) is None)
+        named = (identifier, "never-heard-of")
+        async with dial_gateway(up, SERIES, open_commands=named) as gateway:
+            await wait_until(lambda: len(outcomes(gateway)) >= 2)
+            got = [(each.id, each.state, each.unknown) for each in outcomes(gateway)]
+        assert got == [(identifier, S.EXPIRED, False), ("never-heard-of", S.FAILED, True)]
+
+
+async def test_what_somebody_else_asked_for_is_unknown_to_a_gateway(up, dial_gateway, outcomes, wait_until, ids):
+    who = up.headend.dispatcher.policy.principal("http:loopback")
+    request = Request("another's", who, ids.b1, ids.b1, Aim.TARGET, 1e6, 60.0, "operator", None)
+    await up.headend.dispatcher.submit(request)
+    async with dial_gateway(up, SERIES, open_commands=("another's",)) as gateway:
+        await wait_until(lambda: outcomes(gateway))
+        assert outcomes(gateway)[0].unknown
 
 
 async def test_a_release_gives_back_and_completes_when_the_assets_follow(
@@ -516,9 +550,10 @@ async def test_a_store_that_does_not_answer_does_not_keep_the_points_from_a_gate
         raise OperationalError("SELECT", {}, Exception("disk I/O error"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(StateStore, "of_principal", broken)
-        async with dial_gateway(up, SERIES) as gateway:
+        patch.setattr(up.headend.dispatcher, "find", broken)
+        async with dial_gateway(up, SERIES, open_commands=("earlier",)) as gateway:
             await wait_until(lambda: len(gateway.heard) >= 3)
+            patch.undo()
             identifier = send(gateway, "feeder/F99", 1e6)
             await wait_until(lambda: outcomes(gateway, identifier))
             assert not gateway.ended

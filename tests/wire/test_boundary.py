@@ -65,9 +65,16 @@ def test_readings_come_back_as_they_went(rows: list[Reading]) -> None:
     assert convert.readings(over_the_wire(convert.point_batch(rows, index)), series) == rows
 
 
-@given(st.lists(every_series, unique=True), st.binary(min_size=16, max_size=64), texts)
-def test_what_is_wanted_comes_back_as_it_went(series: list[Series], nonce: bytes, software: str) -> None:
-    wanted = Wanted(nonce, tuple(series), software)
+@given(
+    st.lists(every_series, unique=True),
+    st.binary(min_size=16, max_size=64),
+    texts,
+    st.lists(texts.filter(bool), max_size=5),
+)
+def test_what_is_wanted_comes_back_as_it_went(
+    series: list[Series], nonce: bytes, software: str, open_commands: list[str]
+) -> None:
+    wanted = Wanted(nonce, tuple(series), software, tuple(open_commands))
     assert convert.wanted(over_the_wire(convert.hello(wanted))) == wanted
     assert all(wanted.series[number] == each for each, number in wanted.index.items())
 
@@ -125,6 +132,11 @@ def test_no_quality_is_not_a_good_one() -> None:
     for quality in (None, GOOD):
         sent = replace(OUTCOME, quality=quality)
         assert convert.boundary_outcome(over_the_wire(convert.command_outcome(sent))) == sent
+
+
+def test_a_command_that_the_headend_does_not_know_has_failed() -> None:
+    sent = replace(OUTCOME, state=IntentState.FAILED, unknown=True)
+    assert convert.boundary_outcome(over_the_wire(convert.command_outcome(sent))) == sent
 
 
 def test_unknown_quality_bits_of_an_outcome_are_refused() -> None:
@@ -197,6 +209,8 @@ def test_a_reading_that_cannot_be_written(changes: dict[str, Any], what: str) ->
     ("hello", "what"),
     [
         (pb.Hello(nonce=b"short"), "nonce: has 5 bytes"),
+        (pb.Hello(nonce=b"n" * 16, open_commands=["a", ""]), r"open_commands\[1\]"),
+        (pb.Hello(nonce=b"n" * 16, open_commands=["a"] * 1001), "has 1001 ids; 1000 are the most"),
         (pb.Hello(nonce=b"n" * 16, series=[pb.Series(kind="wind", quantity="power_w")]), "'wind', not one of battery"),
         (pb.Hello(nonce=b"n" * 16, series=[pb.Series(kind="gateway", quantity="power_w")]), "'gateway', not one of"),
         (pb.Hello(nonce=b"n" * 16, series=[pb.Series(kind="all", quantity="audit_health")]), "'audit_health', not one"),
@@ -245,6 +259,7 @@ def test_a_command_that_cannot_be_written(command: BoundaryCommand) -> None:
         ({"state": "applied"}, "'applied', which is not a state"),
         ({"delivered_w": math.nan}, "delivered_w: is nan"),
         ({"time_ms": -5}, "time_ms: is -5"),
+        ({"unknown": True}, "unknown: stands with state failed only"),
     ],
 )
 def test_a_command_outcome_that_makes_no_sense(changes: dict[str, Any], what: str) -> None:

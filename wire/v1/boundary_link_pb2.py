@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bwire/v1/boundary_link.proto\x12\x08\x64\x65rms.v1\"\xdf\x01\n\x0eGatewayMessage\x12 \n\x05hello\x18\x01 \x01(\x0b\x32\x0f.derms.v1.HelloH\x00\x12!\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x12.derms.v1.BatchAckH\x00\x12$\n\x07\x63ommand\x18\x03 \x01(\x0b\x32\x11.derms.v1.CommandH\x00\x12)\n\x06status\x18\x04 \x01(\x0b\x32\x17.derms.v1.GatewayStatusH\x00\x12/\n\theartbeat\x18\x05 \x01(\x0b\x32\x1a.derms.v1.GatewayHeartbeatH\x00\x42\x06\n\x04\x62ody\"J\n\x05Hello\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12 \n\x06series\x18\x02 \x03(\x0b\x32\x10.derms.v1.Series\x12\x10\n\x08software\x18\x03 \x01(\t\"6\n\x06Series\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\t\"\x17\n\x08\x42\x61tchAck\x12\x0b\n\x03seq\x18\x01 \x01(\x04\"\"\n\x10GatewayHeartbeat\x12\x0e\n\x06number\x18\x01 \x01(\x04\"s\n\rGatewayStatus\x12\x33\n\x06\x66ields\x18\x01 \x03(\x0b\x32#.derms.v1.GatewayStatus.FieldsEntry\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x89\x01\n\x07\x43ommand\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0c\n\x04mode\x18\x03 \x01(\t\x12\x15\n\x08target_w\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06hold_s\x18\x05 \x01(\r\x12\x0f\n\x07primacy\x18\x06 \x01(\r\x12\x11\n\theard_seq\x18\x07 \x01(\x04\x42\x0b\n\t_target_w\"K\n\x11SignedPublication\x12\x13\n\x0bpublication\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0e\n\x06key_id\x18\x03 \x01(\t\"\xe2\x01\n\x0bPublication\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x16\n\x0eheartbeat_echo\x18\x03 \x01(\x04\x12\x0f\n\x07made_ms\x18\x04 \x01(\x03\x12&\n\x06points\x18\x05 \x01(\x0b\x32\x14.derms.v1.PointBatchH\x00\x12+\n\x07outcome\x18\x06 \x01(\x0b\x32\x18.derms.v1.CommandOutcomeH\x00\x12\x31\n\theartbeat\x18\x07 \x01(\x0b\x32\x1c.derms.v1.PublisherHeartbeatH\x00\x42\x06\n\x04\x62ody\"\x14\n\x12PublisherHeartbeat\"\xaf\x01\n\nPointBatch\x12\x0b\n\x03ref\x18\x01 \x03(\r\x12\r\n\x05value\x18\x02 \x03(\x01\x12\x0f\n\x07time_ms\x18\x03 \x03(\x03\x12\x0f\n\x07quality\x18\x04 \x03(\r\x12\x12\n\nconfigured\x18\x05 \x03(\r\x12\x11\n\treporting\x18\x06 \x03(\r\x12\x14\n\x0c\x63overage_pct\x18\x07 \x03(\x01\x12\x15\n\roldest_age_ms\x18\x08 \x03(\x03\x12\x0f\n\x07present\x18\t \x03(\r\"\xc2\x01\n\x0e\x43ommandOutcome\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x18\n\x0b\x64\x65livered_w\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0bshortfall_w\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x07time_ms\x18\x06 \x01(\x03\x12\x14\n\x07quality\x18\x07 \x01(\rH\x02\x88\x01\x01\x42\x0e\n\x0c_delivered_wB\x0e\n\x0c_shortfall_wB\n\n\x08_quality2U\n\x0c\x42oundaryLink\x12\x45\n\x08\x45xchange\x12\x18.derms.v1.GatewayMessage\x1a\x1b.derms.v1.SignedPublication(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bwire/v1/boundary_link.proto\x12\x08\x64\x65rms.v1\"\xdf\x01\n\x0eGatewayMessage\x12 \n\x05hello\x18\x01 \x01(\x0b\x32\x0f.derms.v1.HelloH\x00\x12!\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x12.derms.v1.BatchAckH\x00\x12$\n\x07\x63ommand\x18\x03 \x01(\x0b\x32\x11.derms.v1.CommandH\x00\x12)\n\x06status\x18\x04 \x01(\x0b\x32\x17.derms.v1.GatewayStatusH\x00\x12/\n\theartbeat\x18\x05 \x01(\x0b\x32\x1a.derms.v1.GatewayHeartbeatH\x00\x42\x06\n\x04\x62ody\"a\n\x05Hello\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12 \n\x06series\x18\x02 \x03(\x0b\x32\x10.derms.v1.Series\x12\x10\n\x08software\x18\x03 \x01(\t\x12\x15\n\ropen_commands\x18\x04 \x03(\t\"6\n\x06Series\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\t\"\x17\n\x08\x42\x61tchAck\x12\x0b\n\x03seq\x18\x01 \x01(\x04\"\"\n\x10GatewayHeartbeat\x12\x0e\n\x06number\x18\x01 \x01(\x04\"s\n\rGatewayStatus\x12\x33\n\x06\x66ields\x18\x01 \x03(\x0b\x32#.derms.v1.GatewayStatus.FieldsEntry\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x89\x01\n\x07\x43ommand\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0c\n\x04mode\x18\x03 \x01(\t\x12\x15\n\x08target_w\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06hold_s\x18\x05 \x01(\r\x12\x0f\n\x07primacy\x18\x06 \x01(\r\x12\x11\n\theard_seq\x18\x07 \x01(\x04\x42\x0b\n\t_target_w\"K\n\x11SignedPublication\x12\x13\n\x0bpublication\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0e\n\x06key_id\x18\x03 \x01(\t\"\xe2\x01\n\x0bPublication\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x16\n\x0eheartbeat_echo\x18\x03 \x01(\x04\x12\x0f\n\x07made_ms\x18\x04 \x01(\x03\x12&\n\x06points\x18\x05 \x01(\x0b\x32\x14.derms.v1.PointBatchH\x00\x12+\n\x07outcome\x18\x06 \x01(\x0b\x32\x18.derms.v1.CommandOutcomeH\x00\x12\x31\n\theartbeat\x18\x07 \x01(\x0b\x32\x1c.derms.v1.PublisherHeartbeatH\x00\x42\x06\n\x04\x62ody\"\x14\n\x12PublisherHeartbeat\"\xaf\x01\n\nPointBatch\x12\x0b\n\x03ref\x18\x01 \x03(\r\x12\r\n\x05value\x18\x02 \x03(\x01\x12\x0f\n\x07time_ms\x18\x03 \x03(\x03\x12\x0f\n\x07quality\x18\x04 \x03(\r\x12\x12\n\nconfigured\x18\x05 \x03(\r\x12\x11\n\treporting\x18\x06 \x03(\r\x12\x14\n\x0c\x63overage_pct\x18\x07 \x03(\x01\x12\x15\n\roldest_age_ms\x18\x08 \x03(\x03\x12\x0f\n\x07present\x18\t \x03(\r\"\xd3\x01\n\x0e\x43ommandOutcome\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x18\n\x0b\x64\x65livered_w\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0bshortfall_w\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x07time_ms\x18\x06 \x01(\x03\x12\x14\n\x07quality\x18\x07 \x01(\rH\x02\x88\x01\x01\x12\x0f\n\x07unknown\x18\x08 \x01(\x08\x42\x0e\n\x0c_delivered_wB\x0e\n\x0c_shortfall_wB\n\n\x08_quality2U\n\x0c\x42oundaryLink\x12\x45\n\x08\x45xchange\x12\x18.derms.v1.GatewayMessage\x1a\x1b.derms.v1.SignedPublication(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,29 +36,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GATEWAYMESSAGE']._serialized_start=42
   _globals['_GATEWAYMESSAGE']._serialized_end=265
   _globals['_HELLO']._serialized_start=267
-  _globals['_HELLO']._serialized_end=341
-  _globals['_SERIES']._serialized_start=343
-  _globals['_SERIES']._serialized_end=397
-  _globals['_BATCHACK']._serialized_start=399
-  _globals['_BATCHACK']._serialized_end=422
-  _globals['_GATEWAYHEARTBEAT']._serialized_start=424
-  _globals['_GATEWAYHEARTBEAT']._serialized_end=458
-  _globals['_GATEWAYSTATUS']._serialized_start=460
-  _globals['_GATEWAYSTATUS']._serialized_end=575
-  _globals['_GATEWAYSTATUS_FIELDSENTRY']._serialized_start=530
-  _globals['_GATEWAYSTATUS_FIELDSENTRY']._serialized_end=575
-  _globals['_COMMAND']._serialized_start=578
-  _globals['_COMMAND']._serialized_end=715
-  _globals['_SIGNEDPUBLICATION']._serialized_start=717
-  _globals['_SIGNEDPUBLICATION']._serialized_end=792
-  _globals['_PUBLICATION']._serialized_start=795
-  _globals['_PUBLICATION']._serialized_end=1021
-  _globals['_PUBLISHERHEARTBEAT']._serialized_start=1023
-  _globals['_PUBLISHERHEARTBEAT']._serialized_end=1043
-  _globals['_POINTBATCH']._serialized_start=1046
-  _globals['_POINTBATCH']._serialized_end=1221
-  _globals['_COMMANDOUTCOME']._serialized_start=1224
-  _globals['_COMMANDOUTCOME']._serialized_end=1418
-  _globals['_BOUNDARYLINK']._serialized_start=1420
-  _globals['_BOUNDARYLINK']._serialized_end=1505
+  _globals['_HELLO']._serialized_end=364
+  _globals['_SERIES']._serialized_start=366
+  _globals['_SERIES']._serialized_end=420
+  _globals['_BATCHACK']._serialized_start=422
+  _globals['_BATCHACK']._serialized_end=445
+  _globals['_GATEWAYHEARTBEAT']._serialized_start=447
+  _globals['_GATEWAYHEARTBEAT']._serialized_end=481
+  _globals['_GATEWAYSTATUS']._serialized_start=483
+  _globals['_GATEWAYSTATUS']._serialized_end=598
+  _globals['_GATEWAYSTATUS_FIELDSENTRY']._serialized_start=553
+  _globals['_GATEWAYSTATUS_FIELDSENTRY']._serialized_end=598
+  _globals['_COMMAND']._serialized_start=601
+  _globals['_COMMAND']._serialized_end=738
+  _globals['_SIGNEDPUBLICATION']._serialized_start=740
+  _globals['_SIGNEDPUBLICATION']._serialized_end=815
+  _globals['_PUBLICATION']._serialized_start=818
+  _globals['_PUBLICATION']._serialized_end=1044
+  _globals['_PUBLISHERHEARTBEAT']._serialized_start=1046
+  _globals['_PUBLISHERHEARTBEAT']._serialized_end=1066
+  _globals['_POINTBATCH']._serialized_start=1069
+  _globals['_POINTBATCH']._serialized_end=1244
+  _globals['_COMMANDOUTCOME']._serialized_start=1247
+  _globals['_COMMANDOUTCOME']._serialized_end=1458
+  _globals['_BOUNDARYLINK']._serialized_start=1460
+  _globals['_BOUNDARYLINK']._serialized_end=1545
 # @@protoc_insertion_point(module_scope)

@@ -21,14 +21,16 @@ class GatewayMessage(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., ack: _Optional[_Union[BatchAck, _Mapping]] = ..., command: _Optional[_Union[Command, _Mapping]] = ..., status: _Optional[_Union[GatewayStatus, _Mapping]] = ..., heartbeat: _Optional[_Union[GatewayHeartbeat, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("nonce", "series", "software")
+    __slots__ = ("nonce", "series", "software", "open_commands")
     NONCE_FIELD_NUMBER: _ClassVar[int]
     SERIES_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_FIELD_NUMBER: _ClassVar[int]
+    OPEN_COMMANDS_FIELD_NUMBER: _ClassVar[int]
     nonce: bytes
     series: _containers.RepeatedCompositeFieldContainer[Series]
     software: str
-    def __init__(self, nonce: _Optional[bytes] = ..., series: _Optional[_Iterable[_Union[Series, _Mapping]]] = ..., software: _Optional[str] = ...) -> None: ...
+    open_commands: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, nonce: _Optional[bytes] = ..., series: _Optional[_Iterable[_Union[Series, _Mapping]]] = ..., software: _Optional[str] = ..., open_commands: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Series(_message.Message):
     __slots__ = ("path", "kind", "quantity")
@@ -138,7 +140,7 @@ class PointBatch(_message.Message):
     def __init__(self, ref: _Optional[_Iterable[int]] = ..., value: _Optional[_Iterable[float]] = ..., time_ms: _Optional[_Iterable[int]] = ..., quality: _Optional[_Iterable[int]] = ..., configured: _Optional[_Iterable[int]] = ..., reporting: _Optional[_Iterable[int]] = ..., coverage_pct: _Optional[_Iterable[float]] = ..., oldest_age_ms: _Optional[_Iterable[int]] = ..., present: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class CommandOutcome(_message.Message):
-    __slots__ = ("id", "state", "reason", "delivered_w", "shortfall_w", "time_ms", "quality")
+    __slots__ = ("id", "state", "reason", "delivered_w", "shortfall_w", "time_ms", "quality", "unknown")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -146,6 +148,7 @@ class CommandOutcome(_message.Message):
     SHORTFALL_W_FIELD_NUMBER: _ClassVar[int]
     TIME_MS_FIELD_NUMBER: _ClassVar[int]
     QUALITY_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: str
     reason: str
@@ -153,4 +156,5 @@ class CommandOutcome(_message.Message):
     shortfall_w: float
     time_ms: int
     quality: int
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., delivered_w: _Optional[float] = ..., shortfall_w: _Optional[float] = ..., time_ms: _Optional[int] = ..., quality: _Optional[int] = ...) -> None: ...
+    unknown: bool
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., delivered_w: _Optional[float] = ..., shortfall_w: _Optional[float] = ..., time_ms: _Optional[int] = ..., quality: _Optional[int] = ..., unknown: _Optional[bool] = ...) -> None: ...
