@@ -14,7 +14,8 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import stock
-from audit.disk import write_durable
+from audit.disk import PosixDisk, write_durable
+from audit.errors import LogExists, NotRecorded
 from audit.kinds import PACKED
 from audit.layout import SEGMENT_LINES, Layout
 from audit.log import Log
@@ -30,11 +31,14 @@ PLAIN_STAYS_US: Final = DAY_US
 
 
 def pack(log: Log, layout: Layout, size: int) -> tuple[int, ...]:
-    """Pack the full segments among the first `size` records that are not packed. Which ones; OSError, NotRecorded."""
-    done = []
+    """Pack the full segments among the first `size` records of which none of these says so. Which ones.
+
+    OSError, NotRecorded: a packed file without its record is made again next time.
+    """
+    told, done = stock.packings(layout, size), []
     for segment in range(size // layout.segment_lines):
         plain, packed = layout.headers(segment), layout.packed(segment)
-        if plain.exists() and not packed.exists():
+        if plain.exists() and segment not in told:
             data = gzip.compress(plain.read_bytes(), mtime=0)
             write_durable(packed, data)
             log.state(Entry(PACKED, n=segment, digests={"file": sha256(data).hexdigest()})).result()
@@ -90,9 +94,19 @@ def rebase(
     *,
     segment_lines: int = SEGMENT_LINES,
 ) -> None:
-    """Begin a new log that carries on after `old`. `approval` was found good. LogExists, BadKey, OSError."""
-    Log.init(folder, key, origin, segment_lines=segment_lines)
-    digest = _put_approval(Layout(folder, segment_lines), approval)
+    """Begin a new log that carries on after `old`. `approval` was found good. LogExists, NotRecorded, BadKey, OSError.
+
+    It is made beside `folder` and moved there whole: no log without its first record is left for anybody to open.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise LogExists(f"{folder} is not empty; a log begins in a folder of its own")
+    waiting = folder.with_name(f"{folder.name}.next")
+    Log.init(waiting, key, origin, segment_lines=segment_lines)
+    digest = _put_approval(Layout(waiting, segment_lines), approval)
     first = old.entry(verifier_key(origin, key.public_key()), digest, THRESHOLD_US)
-    with Log.open(folder, key, first=first, segment_lines=segment_lines):
+    with Log.open(waiting, key, first=first, segment_lines=segment_lines) as log:
         pass
+    if not log.health.ok:
+        raise NotRecorded(f"{folder} was not begun: {log.health.reason}. Remove {waiting} and try again")
+    waiting.replace(folder)
+    PosixDisk().sync_folder(folder.parent)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import random
+import resource
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,12 +14,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from persons import END, RING, approved, person, request, signature
-from trail_helpers import ORIGIN, SEGMENT, counting_clock, counting_salt, entries
+from trail_helpers import ORIGIN, SEGMENT, SOAK, counting_clock, counting_salt, entries
+from two_verifiers import verify
 
 from audit import approval, checkpoint, forms, keeping, note, record, stock, tree
 from audit.approval import PRUNE, REBASE, Ring
 from audit.checkpoint import Checkpoint
-from audit.errors import BadEntry, BadKey, Damaged, NotRecorded
+from audit.errors import BadEntry, BadKey, Damaged, LogExists, NotRecorded
 from audit.layout import Layout
 from audit.log import Log
 from audit.note import VerifierKey, verifier_key
@@ -25,7 +28,7 @@ from audit.record import Entry, Header
 from audit.retention import DAY_US
 from audit.secrecy import KeyFolder
 from audit.statement import Rebase, pruning
-from audit.verify import CouldNotTell, Tampered, Verdict, Verified, verify
+from audit.verify import CouldNotTell, Tampered, Verdict, Verified
 
 OLD = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 NEW = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
@@ -242,12 +245,20 @@ def test_a_torn_seal_of_a_change_that_never_was(trail: Path) -> None:
 # Packed segments
 
 
+def test_a_packing_that_was_interrupted_is_done_again(trail: Path) -> None:
+    (trail / "headers" / "00000000.jsonl.gz").write_bytes(b"half of it")
+    with open_log(trail) as log:
+        assert keeping.pack(log, Layout(trail, SEGMENT), 21) == (0, 1)
+        assert keeping.pack(log, Layout(trail, SEGMENT), 24) == (2,)
+    (trail / "headers" / "00000000.jsonl").unlink()
+    assert verified(trail).packed_segments == 1
+
+
 @pytest.fixture
 def packed(trail: Path) -> Path:
     """Segments 0 and 1 packed, the plain files gone; 24 records."""
     with open_log(trail) as log:
         assert keeping.pack(log, Layout(trail, SEGMENT), 21) == (0, 1)
-        assert keeping.pack(log, Layout(trail, SEGMENT), 21) == ()
     layout, moment = Layout(trail, SEGMENT), max(header.t for header in headers_in(trail))
     assert keeping.drop_plain(layout, 25, moment) == ()
     assert verified(trail).packed_segments == 0
@@ -559,14 +570,14 @@ def test_approvals_that_are_not_good(trail: Path) -> None:
         tampered(trail, 22, what)
     reapproved(trail, approved(good))
     verified(trail)
-    used = headers_in(trail)[22].t
+    second = headers_in(trail)[22].t // 1_000_000 * 1_000_000  # a ring knows whole seconds
     for ring, what in (
-        (Ring((person("ana"), person("ben", revoked=used))), "ben was revoked as of 2025-10-09"),
-        (Ring((person("ana"), person("ben", end=used))), "ben is valid from"),
-        (Ring((person("ana"), person("ben", start=used + 1))), "ben is valid from"),
+        (Ring((person("ana"), person("ben", revoked=second))), "ben was revoked as of 2025-10-09"),
+        (Ring((person("ana"), person("ben", end=second))), "ben is valid from"),
+        (Ring((person("ana"), person("ben", start=second + 1_000_000))), "ben is valid from"),
     ):
         tampered(trail, 22, what, ring=ring)
-    later = Ring((person("ana"), person("ben", revoked=used + 1)))
+    later = Ring((person("ana"), person("ben", revoked=second + 1_000_000)))
     verified(trail, ring=later)
 
 
@@ -619,6 +630,24 @@ def test_a_log_after_a_restore_reports_an_explained_break(tmp_path: Path) -> Non
 def test_a_rebase_that_names_another_root_than_was_approved(tmp_path: Path, said: Rebase) -> None:
     tampered(rebased_log(tmp_path, BEHIND, said), 0, "approves something else")
     tampered(tmp_path / "new", 0, "approves something else", ring=None)
+
+
+def test_a_rebase_that_was_interrupted_leaves_no_log_to_open(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))  # room for the approval, not for the first record
+    try:
+        with pytest.raises(NotRecorded, match="was not begun"):
+            rebased_log(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(LogExists, match=r"new\.next is not empty"):
+        rebased_log(tmp_path)
+    shutil.rmtree(tmp_path / "new.next")
+    (tmp_path / "new").mkdir()
+    verified(rebased_log(tmp_path))
+    with pytest.raises(LogExists, match="new is not empty"):
+        rebased_log(tmp_path)
 
 
 def test_a_rebase_by_one_person(tmp_path: Path) -> None:
@@ -733,3 +762,39 @@ def test_no_body_is_written_in_the_clear_where_its_key_cannot_be_had(secret: Pat
     with open_log(secret, body_keys=KeyFolder(secret / "nowhere")) as log, pytest.raises(NotRecorded):
         log.submit(entries(1)).result(timeout=30)
     assert verified(secret, body_keys=keys).encrypted_bodies == 6
+
+
+# Everything at once
+
+
+@pytest.mark.parametrize("made", ["rotated", "packed", "pruned", "secret"])
+def test_a_flipped_bit_anywhere_is_found(made: str, request: pytest.FixtureRequest) -> None:
+    """In seals, approvals, hashes, kept lines, packed files and encrypted bodies as in all else."""
+    trail: Path = request.getfixturevalue(made)
+    public = NEW_PUBLIC if made == "rotated" else OLD_PUBLIC
+    verified(trail, public)
+    chance = random.Random(made)
+    for path in sorted(path for path in trail.rglob("*") if path.is_file() and path.name != "lock"):
+        data = path.read_bytes()
+        places = range(len(data)) if SOAK else chance.sample(range(len(data)), min(len(data), 40))
+        for place in places:
+            flipped = bytearray(data)
+            flipped[place] ^= 1 << chance.randrange(8)
+            path.write_bytes(flipped)
+            verdict = judge(trail, public)
+            assert isinstance(verdict, Tampered), (path, place, verdict)
+        path.write_bytes(data)
+    verified(trail, public)
+
+
+@pytest.mark.parametrize("made", ["rotated", "packed", "pruned", "secret"])
+def test_a_file_that_is_missing_is_missed(made: str, request: pytest.FixtureRequest) -> None:
+    trail: Path = request.getfixturevalue(made)
+    public = NEW_PUBLIC if made == "rotated" else OLD_PUBLIC
+    for path in sorted(path for path in trail.rglob("*") if path.is_file()):
+        data = path.read_bytes()
+        path.unlink()
+        if data:  # the lock has none, and kept lines may be none
+            assert isinstance(judge(trail, public), Tampered), path
+        path.write_bytes(data)
+    verified(trail, public)
