@@ -226,6 +226,11 @@ def _not_cosigned(reach: dict[str, Any] | None) -> str:
     return f"cosigned up to {reach['size']} records at {reach['time']}, {reach['not_cosigned']} not yet"
 
 
+def _in_control(said: dict[str, Any]) -> str:
+    holder = said["in_control"]
+    return f"{holder['master']} on {holder['outstation']} is in control" if holder else "nobody has operated yet"
+
+
 def _words(folder: Path, said: dict[str, Any], wrong: list[str]) -> str:
     masters = [f"{name}: {', '.join(each['masters']) or 'no master'}" for name, each in said["outstations"].items()]
     boundary = "closed" if said["isolated"] else "open"
@@ -234,7 +239,7 @@ def _words(folder: Path, said: dict[str, Any], wrong: list[str]) -> str:
         f"  headend link {said['headend_link']}, trail {said['audit']}, boundary {boundary}",
         f"  witness {said.get('witness', 'unknown')}; {_not_cosigned(said['cosigned'])}",
         f"  {said['good']} of {said['published']} published points good, {said['comm_lost']} COMM_LOST",
-        f"  {'; '.join(masters)}",
+        f"  {'; '.join(masters)}; {_in_control(said)}",
         *(f"  command {each['command']}: {each['state']} {each['reason']}".rstrip() for each in said["commands"][:5]),
         *(f"  WRONG: {each}" for each in wrong),
     ]

@@ -86,8 +86,12 @@ class Link:
 
     async def _keep_up(self) -> None:
         while True:
-            # `persist` returns where a stream ended in good order by our own doing; that is never the end for us.
-            await dial.persist(self._talk, rng=self._rng, note=self._note, cap_s=CAP_S)
+            try:
+                # `persist` returns where a stream ended in good order by our own doing; that is never the end for us.
+                await dial.persist(self._talk, rng=self._rng, note=self._note, cap_s=CAP_S)
+            except Exception:  # what one stream brought must not end the gateway: its points age until another is up
+                log.exception("a stream is ended by a fault of the gateway; it dials again")
+                await asyncio.sleep(CAP_S)
 
     async def _talk(self) -> Ended:
         """One stream, from dialling to its end."""

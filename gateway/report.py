@@ -46,6 +46,7 @@ def now(
         "good": sum(1 for quality in shown if quality.validity is Validity.GOOD),
         "comm_lost": sum(1 for quality in shown if quality.causes & Cause.COMM_LOST),
         "commands_under_way": len(desk.outstanding.under_way),
+        "in_control": _holder(desk.outstanding.in_control),
         "outstations": {name: _face(face) for name, face in faces.items()},
     }
 
@@ -67,6 +68,11 @@ def read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return values if isinstance(values, dict) else None
+
+
+def _holder(holder: tuple[str, str] | None) -> dict[str, str] | None:
+    """Who operates: the master that did so first, or that a takeover named; None before either."""
+    return None if holder is None else {"outstation": holder[0], "master": holder[1]}
 
 
 def _face(face: Face) -> dict[str, Any]:

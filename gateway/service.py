@@ -159,6 +159,12 @@ class Gateway:
             log.info("listening", outstation=outstation.name, face=outstation.face, address=str(outstation.listen))
 
     async def _work(self, stop: Stop) -> None:
+        """Work until `stop`.
+
+        A fault of ours in what the link brings or in the report ends that stream or that report, and is logged. One in
+        the door's carrier or in the ticking ends the process: masters had better see an outstation that is gone than
+        one that shows what nobody keeps true any longer, and a supervisor starts it anew, with every point RESTART.
+        """
         async with asyncio.TaskGroup() as group:
             parts = (self._door.carry(), self._link.run(), self._ticking(), self._reporting(), self._witness.run())
             tasks = [group.create_task(part) for part in parts]
@@ -233,8 +239,11 @@ class Gateway:
         """Write status.json, in a thread: a disk that stalls holds up this task only."""
         while True:
             parts = (self._image, self._faces, self._door, self._desk, self._recorder, str(self._witness.standing))
-            said = report.now(self._contract, *parts, began=self._began, at=self._now())
-            await asyncio.to_thread(report.write, self._home.status, said)
+            try:
+                said = report.now(self._contract, *parts, began=self._began, at=self._now())
+                await asyncio.to_thread(report.write, self._home.status, said)
+            except Exception:  # the report grows stale, which says as much
+                log.exception("the status could not be reported")
             await asyncio.sleep(1)
 
     def _conditions(self) -> Conditions:

@@ -187,6 +187,15 @@ async def test_status_says_how_it_does(tmp_path: Path, made: Path) -> None:
         assert found["running"]
         assert found["headend_link"] == "down"
         assert any("headend cannot be reached" in each for each in found["wrong"])
+        assert found["in_control"] is None
+        assert derms("takeover", made, "--master", "backup", "--reason", "drill").returncode == 0
+        await eventually(
+            lambda: (
+                json.loads((made / "status.json").read_text())["in_control"]
+                == {"outstation": "main", "master": "backup"}
+            )
+        )
+        assert "; backup on main is in control" in derms("status", made).stdout
         for place, cwd in ((made, ROOT), (".", made), (f"../{made.name}", made)):  # whatever it is called
             checked = derms("check", place, cwd=cwd)
             assert checked.returncode == 0, checked.stderr  # the port is in use, but by this very gateway
