@@ -1,0 +1,83 @@
+// Runs the verifier's script, as it stands in the page, over log folders. One JSON object a line in: {trail, keys,
+// ring, body_keys, segment_lines}; one a line out: what `judge` gives. Paths are of files and folders; ring and body_keys
+// may be null; keys and ring are texts, in base64.
+
+import fs from "node:fs";
+import readline from "node:readline";
+import vm from "node:vm";
+
+const page = fs.readFileSync(process.argv[2], "utf-8");
+const script = /<script id="logic">\n([^]*?)<\/script>/.exec(page)[1];
+const logic = vm.runInThisContext(`(() => {${script}\nreturn { judge, CannotTell, zipEntries, sourceOf, inWords };})()`);
+
+/** A folder of the disk, as the script wants its sources. */
+class Folder {
+  constructor(path) {
+    Object.assign(this, { path, opened: [] });
+  }
+
+  /** What `ask` gives for a path, null where there is nothing. */
+  asked(name, ask) {
+    try {
+      return ask(`${this.path}/${name}`);
+    } catch (problem) {
+      if (problem.code === "ENOENT") return null;
+      throw new logic.CannotTell(`${name} cannot be read: ${problem.message}`);
+    }
+  }
+
+  async open(name) {
+    const fd = this.asked(name, (path) => fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK));
+    if (fd === null) return null;
+    this.opened.push(fd);
+    const about = fs.fstatSync(fd);
+    if (!about.isFile()) throw new logic.CannotTell(`${name} cannot be read: it is not a regular file`);
+    return { size: about.size, read: async (begin, end) => bytesOf(fd, begin, end) };
+  }
+
+  async exists(name) {
+    return this.asked(name, (path) => fs.statSync(path)) !== null;
+  }
+
+  async sizeOf(name) {
+    const about = this.asked(name, (path) => fs.statSync(path));
+    return about?.isFile() ? about.size : 0;
+  }
+
+  async list(folder) {
+    const names = this.asked(folder, (path) => fs.readdirSync(path)) ?? [];
+    const about = names.map((name) => [name, this.asked(`${folder}/${name}`, (path) => fs.statSync(path))]);
+    return about.filter(([, stat]) => stat?.isFile()).map(([name, stat]) => [name, stat.size]);
+  }
+
+  close() {
+    for (const fd of this.opened) fs.closeSync(fd);
+  }
+}
+
+function bytesOf(fd, begin, end) {
+  const buffer = new Uint8Array(end - begin);
+  const read = fs.readSync(fd, buffer, 0, buffer.length, begin);
+  return buffer.subarray(0, read);
+}
+
+async function sourceAt(path) {
+  const folder = new Folder(path);
+  if (!path.endsWith(".zip")) return folder;
+  const bytes = new Uint8Array(fs.readFileSync(path));
+  return logic.sourceOf(await logic.zipEntries({ size: bytes.length, read: async (a, b) => bytes.subarray(a, b) }));
+}
+
+async function answer({ trail, keys, ring, body_keys: bodyKeys, segment_lines: segmentLines }) {
+  const sources = [await sourceAt(trail), bodyKeys && new Folder(bodyKeys)];
+  const found = await logic.judge(sources[0], Buffer.from(keys, "base64"), {
+    ring: ring === null ? null : Buffer.from(ring, "base64"), bodyKeys: sources[1], segmentLines,
+  });
+  for (const source of sources) source?.close?.();
+  return { ...found, words: logic.inWords(found.verdict) };
+}
+
+for await (const line of readline.createInterface({ input: process.stdin })) {
+  const told = await answer(JSON.parse(line)).catch((problem) => ({ verdict: { verdict: "fault", why: String(problem.stack) } }));
+  process.stdout.write(`${JSON.stringify(told)}\n`);
+}
