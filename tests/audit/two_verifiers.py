@@ -66,7 +66,7 @@ def by_page(
     body_keys: Path | None = None,
     segment_lines: int = SEGMENT_LINES,
 ) -> dict[str, Any]:
-    """What the page's script says of a folder or a zip file: `verdict`, `words`, `timeline`, `exceptions` and counts."""
+    """What the page's script says of a folder or a zip file: `verdict`, `words`, `timeline`, `exceptions`, counts."""
     asked = {
         "trail": str(trail),
         "keys": _base64(keys),
