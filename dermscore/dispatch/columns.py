@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import count
 from math import nan
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -134,6 +134,8 @@ class Columns:
 
         def column(values: ArrayLike) -> Column:
             given = np.asarray(values, dtype=np.float64)
+            if given.ndim and given.shape != (len(ids),):
+                raise ValueError(f"there are {len(ids)} ids, and {len(given)} numbers in a sequence given for them")
             return np.broadcast_to(given, len(ids))[places] if given.ndim else np.full(len(ids), float(given))
 
         capacity = column(weight)
@@ -167,9 +169,16 @@ class Columns:
         """The envelope of plain numbers: the bounds as given, and limits on the nodes of `at` or on single ids.
 
         With `hold_s` the energy in store must last for so many seconds.
+
+        Raises:
+            ValueError: a limit on what can be neither, such as `F1/`; it would limit nothing.
         """
         from dermscore.dispatch.bounding import of_columns
 
+        limits = tuple(limits)
+        for limit in limits:
+            if not _is_place(limit.node) and limit.node not in self.ratings.place:
+                raise ValueError(f"{limit.source}: {_NO_PLACE.format(limit.node)}")
         return of_columns(self, limits, hold_s)
 
 
@@ -229,12 +238,22 @@ def _nodes(node: Node, up: int, numbers: Iterator[int]) -> Iterator[tuple[Node, 
         yield from _nodes(child, mine, numbers)
 
 
+_NO_PLACE: Final = "{!r} is no place in a tree; write names joined by '/', as in F1/S3"
+
+
+def _is_place(path: str) -> bool:
+    return not path or all(path.split("/"))
+
+
 def _tree_of_paths(ids: Sequence[str], at: Sequence[str] | None) -> tuple[Tree, Indices]:
     by_id = np.array(sorted(range(len(ids)), key=ids.__getitem__), dtype=np.intp)
     if at is None:
         return Tree.flat(len(ids)), by_id
     if len(at) != len(ids):
         raise ValueError(f"there are {len(ids)} ids, and {len(at)} places in the tree")
+    for place in set(at):
+        if not _is_place(place):
+            raise ValueError(_NO_PLACE.format(place))
     paths = ["", *sorted({path for place in set(at) if place for path in ancestry(place)})]
     number = {path: node for node, path in enumerate(paths)}
     parent = [-1, *(number[path.rpartition("/")[0]] for path in paths[1:])]

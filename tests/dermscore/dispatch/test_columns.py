@@ -62,6 +62,10 @@ def test_limits_stand_on_single_devices_too_and_energy_must_last() -> None:
         ({"soc_wh": math.inf}, "soc_wh of a cannot be inf"),
         ({"max_soc_wh": math.nan}, "max_soc_wh of a cannot be nan"),
         ({"min_w": 9.0}, "min_w of a is above its max_w"),
+        ({"max_w": [1.0, 2.0]}, "there are 3 ids, and 2 numbers"),
+        ({"at": ["F1", "F1//S1", "F1/S2"]}, "'F1//S1' is no place in a tree"),
+        ({"at": ["/F1", "F1", "F1"]}, "'/F1' is no place in a tree"),
+        ({"at": ["F1", "F1", "F1/"]}, "'F1/' is no place in a tree"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(change: dict[str, object], words: str) -> None:
@@ -87,6 +91,13 @@ def test_nobody_at_all_is_all_shortfall() -> None:
 def test_there_is_nothing_else_to_be_loaded_late() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Rows'"):
         dispatch.Rows  # noqa: B018
+
+
+@pytest.mark.parametrize("node", ["F1/", "/F1", "F1//S1", "/"])
+def test_a_limit_that_could_never_limit_anything_is_refused(node: str) -> None:
+    fleet = Columns.flat(**(THREE | {"at": ["F1/S1", "F1/S2", "F2"]}))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=f"L: '{node}' is no place in a tree"):
+        fleet.envelope([Limit("F9", "nobody is there yet", 1.0), Limit(node, "L", 1.0)])
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
