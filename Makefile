@@ -39,6 +39,7 @@ $(READY): deploy/set-up.sh pyproject.toml requirements/dev.txt
 
 generate: setup
 	$(BIN)/python -m wire.generate
+	$(BIN)/python -m tests.docs.reference
 
 format: setup
 	$(BIN)/ruff check --fix .
