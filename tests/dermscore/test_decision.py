@@ -41,7 +41,7 @@ from tests.dermscore.deciding import (
     some_policies,
 )
 
-MANY: Final = settings(max_examples=3000 if os.environ.get("DERMS_SOAK") == "1" else 100, deadline=None)
+MANY: Final = settings(max_examples=1000 if os.environ.get("DERMS_SOAK") == "1" else 100, deadline=None)
 
 
 def granted(request: Request, known: Facts | None = None, under: Policy | None = None) -> Granted:
