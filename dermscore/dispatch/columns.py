@@ -175,9 +175,9 @@ class Columns:
         """
         from dermscore.dispatch.bounding import of_columns
 
-        limits = tuple(limits)
+        limits, known = tuple(limits), self.tree.place
         for limit in limits:
-            if not _is_place(limit.node) and limit.node not in self.ratings.place:
+            if limit.node not in known and not _is_place(limit.node) and limit.node not in self.ratings.place:
                 raise ValueError(f"{limit.source}: {_NO_PLACE.format(limit.node)}")
         return of_columns(self, limits, hold_s)
 
