@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dermscore.dispatch.check import Refused
 from dermscore.dispatch.envelope import Envelope
 from dermscore.dispatch.limits import BoundSource, Excluded
-from dermscore.dispatch.words import bound_detail, power
+from dermscore.dispatch.words import power
 from dermscore.model import Node, Snapshot
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Allocation:
         if by >= 0:
             return self._node_limit(by)[1]
         if by in (BY_MAX, BY_MIN):
-            return bound_detail(self.envelope, arrays.high if by == BY_MAX else arrays.low, place)
+            return self.envelope.words_of(arrays.high if by == BY_MAX else arrays.low, place)
         taken = "takes" if (more_w > 0) is (self.target_w > 0) else "leaves"
         return f"{taken} {power(abs(more_w))} because others are bound"
 
@@ -192,7 +192,7 @@ class Allocation:
         arrays = self.envelope.arrays
         side = arrays.high if self.shortfall_w > 0 else arrays.low
         name = self.envelope.columns.ratings.names[place]
-        return arrays.source_of(side, place), f"{name}: {bound_detail(self.envelope, side, place)}"
+        return arrays.source_of(side, place), f"{name}: {self.envelope.words_of(side, place)}"
 
     def _left_out(self, place: int) -> Excluded:
         excluded = self.envelope.excluded.get(self._id(place))

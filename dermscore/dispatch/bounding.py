@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dermscore.dispatch.columns import Columns
-from dermscore.dispatch.envelope import Envelope
 from dermscore.dispatch.limits import BoundSource, Limit
 from dermscore.dispatch.tree import Column, Flags
 from dermscore.dispatch.words import power
@@ -275,9 +274,6 @@ class Bounding:
         for side in (self.low, self.high):
             side.w[run], side.source[run], side.detail[run] = 0.0, CODES[BoundSource.EVENT], number
 
-    def done(self, path: str, hold_s: float) -> Envelope:
-        return Envelope(path, self, hold_s)
-
 
 def known(w: Column) -> Column:
     """What was measured, 0 where that is not a number."""
@@ -291,12 +287,12 @@ def _lasting(energy_wh: Column, hold_s: float) -> Column:
     return energy_wh * (3600 / hold_s)
 
 
-def of_columns(columns: Columns, limits: Iterable[Limit], hold_s: float | None) -> Envelope:
-    """See `Columns.envelope`."""
+def of_columns(columns: Columns, limits: Iterable[Limit], hold_s: float) -> Bounding:
+    """What plain columns can do: their ratings, charge and output, and the limits."""
     bounding = Bounding.of(columns)
     for limit in limits:
         bounding.limit(limit, None)
-    bounding.hold_charge(hold_s or 0.0)
+    bounding.hold_charge(hold_s)
     bounding.hold_available()
     bounding.uncross()
-    return bounding.done(columns.tree.paths[0], hold_s or 0.0)
+    return bounding

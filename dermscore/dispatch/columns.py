@@ -174,12 +174,13 @@ class Columns:
             ValueError: a limit on what can be neither, such as `F1/`; it would limit nothing.
         """
         from dermscore.dispatch.bounding import of_columns
+        from dermscore.dispatch.envelope import Envelope
 
         limits, known = tuple(limits), self.tree.place
         for limit in limits:
             if limit.node not in known and not _is_place(limit.node) and limit.node not in self.ratings.place:
                 raise ValueError(f"{limit.source}: {_NO_PLACE.format(limit.node)}")
-        return of_columns(self, limits, hold_s)
+        return Envelope(self.tree.paths[0], of_columns(self, limits, hold_s or 0.0), hold_s or 0.0)
 
 
 def _state(measurement: Measurement | None) -> tuple[float, float, float, float]:

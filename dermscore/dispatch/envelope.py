@@ -9,8 +9,8 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from dermscore.dispatch.arbitrate import Controls
-from dermscore.dispatch.limits import Bound, Bounds, Excluded, Limit
-from dermscore.dispatch.words import bound_detail
+from dermscore.dispatch.limits import Bound, Bounds, BoundSource, Excluded, Limit
+from dermscore.dispatch.words import power
 from dermscore.model import Node, Now, Snapshot
 
 if TYPE_CHECKING:
@@ -83,14 +83,37 @@ class Envelope:
     def _reach(self) -> Reach:
         from dermscore.dispatch.reach import Reach
 
-        return Reach.of(self)
+        return Reach.of(self.arrays)
 
     def _excluded(self, place: int) -> Excluded:
         source = self.arrays.source(int(self.arrays.out[place]))
         return Excluded(self.columns.ratings.ids[place], source, self.arrays.details[self.arrays.out_detail[place]])
 
     def _bound(self, side: Side, place: int) -> Bound:
-        return Bound(float(side.w[place]), self.arrays.source_of(side, place), bound_detail(self, side, place))
+        return Bound(float(side.w[place]), self.arrays.source_of(side, place), self.words_of(side, place))
+
+    def words_of(self, side: Side, place: int) -> str:
+        """An asset's bound in words, with the number where the words of a limit do not have it already."""
+        w, source = float(side.w[place]), self.arrays.source_of(side, place)
+        said = self.arrays.details[side.detail[place]]
+        if source is BoundSource.SOC:
+            return self._charge(side, place, w, said)
+        if source in (BoundSource.RATING, BoundSource.GIVEN):
+            return f"its {'rating' if source is BoundSource.RATING else 'bound'} of {power(w)}"
+        if source is BoundSource.AVAILABLE:
+            return f"its available {power(w)}"
+        if source is BoundSource.RAMP:
+            return f"its ramp, which reaches {power(w)} in time"
+        return f"0 W: {said}" if w == 0 and source is BoundSource.LIMIT and not said.endswith(" 0 W") else said
+
+    def _charge(self, side: Side, place: int, w: float, said: str) -> str:
+        window = self.arrays.floor if side.sign > 0 else self.arrays.ceiling
+        capacity_wh = float(self.columns.ratings.capacity_wh[place])
+        pct = 100 * float(window.w[place]) / capacity_wh if capacity_wh else 0.0
+        why = f" ({said})" if said else ""
+        if w == 0:
+            return f"0 W: its state of charge is at its {'minimum' if side.sign > 0 else 'maximum'} of {pct:.6g} %{why}"
+        return f"{power(w)}: its state of charge lasts for {self.hold_s:g} s of that, to {pct:.6g} %{why}"
 
 
 def envelope(
@@ -135,4 +158,5 @@ def envelope(
     for name, seconds in (("hold_s", hold_s), ("within_s", within_s or 0.0)):
         if not (isfinite(seconds) and seconds >= 0):
             raise ValueError(f"{name} cannot be {seconds}")
-    return Situation(tree, snapshot, controls, limits, now, hold_s, within_s).envelope()
+    situation = Situation(tree, snapshot, controls, limits, now, hold_s, within_s)
+    return Envelope(tree.path, situation.bounding(), hold_s)

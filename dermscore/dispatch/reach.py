@@ -17,7 +17,6 @@ from dermscore.dispatch.words import power
 
 if TYPE_CHECKING:
     from dermscore.dispatch.bounding import Bounding
-    from dermscore.dispatch.envelope import Envelope
 
 
 def _everyone(columns: Columns) -> Flags:
@@ -40,8 +39,8 @@ class Reach:
     most: tuple[Column, Column]  # how far the devices below could move, down and up, the node's own limits not counted
 
     @classmethod
-    def of(cls, envelope: Envelope) -> Self:
-        limits, columns = envelope.arrays, envelope.columns
+    def of(cls, limits: Bounding) -> Self:
+        columns = limits.columns
         problem = Problem.of(columns, limits, _ANY, _everyone(columns))
         state = settle(problem)
         one = np.ones(len(columns.ratings.ids))

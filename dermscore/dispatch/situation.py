@@ -12,7 +12,6 @@ from dermscore.dispatch.arbitrate import Control, Controls
 from dermscore.dispatch.bounding import CODES, Bounding, Elsewhere, Kind, known
 from dermscore.dispatch.check import unheard
 from dermscore.dispatch.columns import Columns
-from dermscore.dispatch.envelope import Envelope
 from dermscore.dispatch.limits import BoundSource, Limit
 from dermscore.dispatch.modes import SETPOINTS, SWITCHES, Mode
 from dermscore.dispatch.words import power
@@ -49,7 +48,7 @@ class Situation:
     within_s: float | None = None
     _elsewhere: dict[str, Elsewhere] = field(default_factory=dict)  # owner: the one call that bounds this situation
 
-    def envelope(self) -> Envelope:
+    def bounding(self) -> Bounding:
         columns = Columns.of(self.tree, self.snapshot.measurements)
         bounding = Bounding.of(columns, self.elsewhere)
         self._leave_out(bounding)
@@ -66,7 +65,7 @@ class Situation:
         for control in self._sorted(SWITCHES):
             if control.value is False:
                 bounding.switch_off(bounding.run(control.node), f"{control.mode} off by {control}")
-        return bounding.done(self.tree.path, self.hold_s)
+        return bounding
 
     def _sorted(self, modes: Iterable[Mode]) -> Iterator[Control]:
         """What stands in these modes, in an order of its own, without what has ended since it was arbitrated."""
