@@ -23,6 +23,7 @@ from audit import keys, released
 from audit.approval import Ring
 from audit.body import Encrypted, MalformedBody, Opened
 from audit.cli_keeping import pack, prune, rebase, rotate_key
+from audit.cli_page import page
 from audit.cli_people import approve_command, person_group, ring_group
 from audit.errors import AuditError
 from audit.forms import NotOneMember
@@ -59,7 +60,7 @@ def audit() -> None:
 audit.add_command(witness)
 
 
-for _command in (person_group, ring_group, approve_command, rotate_key, pack, prune, rebase):
+for _command in (person_group, ring_group, approve_command, rotate_key, pack, prune, rebase, page):
     audit.add_command(_command)
 
 

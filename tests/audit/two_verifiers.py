@@ -65,8 +65,12 @@ def by_page(
     ring: bytes | None = None,
     body_keys: Path | None = None,
     segment_lines: int = SEGMENT_LINES,
+    lacking: str = "",
 ) -> dict[str, Any]:
-    """What the page's script says of a folder or a zip file: `verdict`, `words`, `timeline`, `exceptions`, counts."""
+    """What the page's script says of a folder or a zip file: `verdict`, `words`, `timeline`, `exceptions`, counts.
+
+    `lacking` is what the browser does not have: `Ed25519`, `WebCrypto`, `DecompressionStream`.
+    """
     asked = {
         "trail": str(trail),
         "keys": _base64(keys),
@@ -74,7 +78,7 @@ def by_page(
         "body_keys": None if body_keys is None else str(body_keys),
         "segment_lines": segment_lines,
     }
-    host = _host()
+    host = _host(lacking)
     assert host.stdin is not None
     assert host.stdout is not None
     host.stdin.write(json.dumps(asked) + "\n")
@@ -116,10 +120,10 @@ def _base64(data: bytes) -> str:
 
 
 @functools.cache
-def _host() -> subprocess.Popen[str]:
-    """One process for all the logs of a test run."""
+def _host(lacking: str) -> subprocess.Popen[str]:
+    """One process for all the logs of a test run (and one for each poor browser)."""
     host = subprocess.Popen(
-        [NODE, HOST, PAGE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        [NODE, HOST, PAGE, lacking], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
     )
     atexit.register(_end, host)
     return host

@@ -1,11 +1,23 @@
 // Runs the verifier's script, as it stands in the page, over log folders. One JSON object a line in: {trail, keys,
 // ring, body_keys, segment_lines}; one a line out: what `judge` gives. Paths are of files and folders; ring and body_keys
-// may be null; keys and ring are texts, in base64.
+// may be null; keys and ring are texts, in base64. Arguments: the page, and a part of the browser that is to be missing.
 
 import fs from "node:fs";
 import readline from "node:readline";
 import vm from "node:vm";
 
+const MISSING = {
+  DecompressionStream: () => delete globalThis.DecompressionStream,
+  Ed25519: () => {
+    const original = crypto.subtle.importKey.bind(crypto.subtle);
+    crypto.subtle.importKey = async (form, key, algorithm, ...more) => {
+      if (algorithm === "Ed25519") throw new DOMException("unrecognized name", "NotSupportedError");
+      return original(form, key, algorithm, ...more);
+    };
+  },
+  WebCrypto: () => Object.defineProperty(globalThis, "crypto", { value: {} }),
+};
+MISSING[process.argv[3]]?.();
 const page = fs.readFileSync(process.argv[2], "utf-8");
 const script = /<script id="logic">\n([^]*?)<\/script>/.exec(page)[1];
 const logic = vm.runInThisContext(`(() => {${script}\nreturn { judge, CannotTell, zipEntries, sourceOf, inWords };})()`);
