@@ -120,12 +120,6 @@ class Dispatcher:
         kept = await self._thread.call(self._store.newest, limit)
         return [self.ledger.find(one.dispatch.id) or one for one in kept]
 
-    async def of_principal(self, principal: str, since_ms: int) -> list[Kept]:
-        """A principal's dispatches that are not over or changed since, oldest first, as they are now."""
-        await self.record()
-        kept = await self._thread.call(self._store.of_principal, principal, since_ms)
-        return [self.ledger.find(one.dispatch.id) or one for one in kept]
-
     def watch(self, watcher: Watcher) -> Callable[[], None]:
         """Have `watcher` told of every change from now on; the returned function ends that."""
         self._watchers.append(watcher)

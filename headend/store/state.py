@@ -161,15 +161,6 @@ class StateStore:
             .limit(limit)
         )
 
-    def of_principal(self, principal: str, since_ms: int) -> list[Kept]:
-        """The dispatches of a principal that are not over, or changed since `since_ms`, oldest first."""
-        lately = tables.dispatches.c.state.in_(_LIVING) | (tables.dispatches.c.updated_ms >= since_ms)
-        return self._kept(
-            select(tables.dispatches)
-            .where((tables.dispatches.c.principal == principal) & lately)
-            .order_by(tables.dispatches.c.submitted_ms)
-        )
-
     def newest_intents(self) -> dict[str, Intent]:
         """The last intent of every asset that ever had one, by asset id, over or not."""
         table = tables.intents

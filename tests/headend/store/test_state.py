@@ -119,14 +119,10 @@ def test_a_dispatch_that_is_over_is_alive_while_an_intent_of_it_is(store):
     assert [kept.dispatch.id for kept in store.alive()] == ["d1"]
 
 
-def test_history_is_newest_first_and_a_principal_sees_its_own(store):
+def test_history_is_newest_first(store):
     for number in range(5):
-        store.keep(dispatch(f"d{number}", submitted_ms=number, principal=f"p{number % 2}"), [])
+        store.keep(dispatch(f"d{number}", submitted_ms=number), [])
     assert [kept.dispatch.id for kept in store.newest(3)] == ["d4", "d3", "d2"]
-    assert [kept.dispatch.id for kept in store.of_principal("p0", 0)] == ["d0", "d2", "d4"]
-    store.record([dispatch("d0", state=IntentState.COMPLETE, updated_ms=500)], [])
-    assert [kept.dispatch.id for kept in store.of_principal("p0", 501)] == ["d2", "d4"]
-    assert [kept.dispatch.id for kept in store.of_principal("p0", 500)] == ["d0", "d2", "d4"]
 
 
 def test_claims_are_replaced_whole(store):
