@@ -2,13 +2,14 @@
 #   make demo    the whole system: sites, headend, gateway and an independent SCADA master, until Ctrl-C
 #   make test    every gate, and every test at small counts
 #   make soak    the same tests at full counts
+#   make browser the analyst's page in a real browser (BROWSER=chromium), which has to be on the machine
 #   make setup   the set-up alone (the only target that needs the network)
 
 BIN := .venv/bin
 READY := .venv/.ready
 SHELL := /bin/bash
 
-.PHONY: demo test soak gates setup generate format lock clean
+.PHONY: demo test soak browser gates setup generate format lock clean
 
 demo: setup
 	@$(BIN)/derms demo $(DEMO)
@@ -23,6 +24,9 @@ test: gates
 
 soak: gates
 	DERMS_SOAK=1 $(BIN)/pytest -n 2 --timeout=3600 $(PYTEST)
+
+browser: setup
+	$(BIN)/pytest tests/audit/browser.py $(PYTEST)
 
 gates: setup
 	$(BIN)/ruff format --check .

@@ -1,0 +1,125 @@
+"""The page in a real browser: `make browser`. Not part of `make test`, for not every machine has a browser.
+
+Its script is held to every attack by `two_verifiers`, without a browser. Here are the parts that a browser brings: the
+folder and the zip file as it gives them, its cryptography and its inflating, and the table that a person reads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from trail_helpers import ORIGIN, counting_clock, counting_salt, entries
+from two_verifiers import NODE, PAGE
+
+from audit.log import Log
+from audit.note import VerifierKey
+from audit.verify import CouldNotTell, Tampered, Verified, verify
+
+BROWSER = os.environ.get("BROWSER", "chromium")
+HOST = Path(__file__).parent / "browser_host.mjs"
+Ask = Callable[[Path, str], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
+    """What the page shows for a log and a key."""
+    path = shutil.which(BROWSER)
+    assert path is not None, f"there is no {BROWSER}; on Debian: apt-get install chromium, or name one: BROWSER=..."
+    command = [NODE, HOST, path, PAGE, tmp_path_factory.mktemp("profile")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as host:
+
+        def put(trail: Path, keys: str) -> dict[str, Any]:
+            assert host.stdin is not None
+            assert host.stdout is not None
+            host.stdin.write(json.dumps({"trail": str(trail), "keys": keys}) + "\n")
+            host.stdin.flush()
+            shown: dict[str, Any] = json.loads(host.stdout.readline())
+            return shown
+
+        yield put
+        assert host.stdin is not None
+        host.stdin.close()
+        try:
+            host.wait(timeout=60)
+        finally:
+            host.kill()  # the browser ends with it: its debugging pipe does
+
+
+@pytest.fixture
+def trail(tmp_path: Path, key: Ed25519PrivateKey) -> Path:
+    """25 records in one segment of full size, with bodies and a change of the key in record 20."""
+    folder = tmp_path / "trail"
+    Log.init(folder, key, ORIGIN)
+    with Log.open(folder, key, clock=counting_clock(), salt=counting_salt()) as log:
+        log.submit(entries(19)).result(timeout=30)
+        log.change_key(Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))).result(timeout=30)
+        log.submit(entries(3)).result(timeout=30)
+    return folder
+
+
+def flip(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def drop_line(trail: Path, number: int) -> None:
+    path = trail / "headers" / "00000000.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:number] + lines[number + 1 :]))
+
+
+ATTACKS: dict[str, Callable[[Path], object]] = {
+    "none": lambda trail: None,
+    "header": lambda trail: flip(trail / "headers" / "00000000.jsonl", 3000),
+    "body": lambda trail: flip(trail / "bodies" / "00000000.bin", 400),
+    "checkpoint": lambda trail: flip(trail / "checkpoint", -20),
+    "deleted": lambda trail: drop_line(trail, 7),
+    "cut": lambda trail: os.truncate(trail / "headers" / "00000000.jsonl", 9000),
+    "seal": lambda trail: flip(trail / "seals" / "0000000000000020", -20),
+    "segment": lambda trail: (trail / "headers" / "00000000.jsonl").unlink(),
+    "no checkpoint": lambda trail: (trail / "checkpoint").unlink(),
+    "folder": lambda trail: shutil.rmtree(trail / "headers"),
+    "appended": lambda trail: (trail / "headers" / "00000001.jsonl").write_bytes(b"more"),
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+def test_the_page_shows_what_ours_says(trail: Path, public: VerifierKey, ask: Ask, attack: str, packed: bool) -> None:
+    ATTACKS[attack](trail)
+    given = trail
+    if packed:
+        given = trail.with_suffix(".zip")
+        with zipfile.ZipFile(given, "w", zipfile.ZIP_DEFLATED) as file:
+            for path in sorted(trail.rglob("*")):
+                file.write(path, path.relative_to(trail.parent))
+    shown = ask(given, str(public))
+    match verify(trail, [public]):
+        case Verified() as verdict:
+            assert shown["first"] == "VERIFIED"
+            for name in ("records", "root", "bodies", "openings", "key_changes", "unreleased_bytes"):
+                assert shown["rows"][name] == str(getattr(verdict, name))
+        case Tampered(first_bad, where, _, unbroken):
+            assert (shown["word"], shown["first"]) == ("tampered", "TAMPERED")
+            assert shown["rows"]["first_bad"] == ("" if first_bad is None else str(first_bad))
+            assert shown["rows"]["where"] == str(where.relative_to(trail.parent))
+            assert shown["rows"]["unbroken"] == str(unbroken)
+        case CouldNotTell():
+            assert (shown["word"], shown["first"]) == ("could_not_tell", "COULD NOT TELL")
+
+
+@pytest.mark.timeout(300)
+def test_another_logs_key_and_a_key_that_is_none(trail: Path, ask: Ask) -> None:
+    for keys in ("nonsense", "", "example.com/other+6e6a3d10+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"):
+        assert ask(trail, keys)["word"] == "could_not_tell"
