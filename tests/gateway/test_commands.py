@@ -319,6 +319,16 @@ def test_only_what_is_over_is_forgotten() -> None:
     assert f"cmd-{REMEMBERED + 19}" in known.flights
 
 
+def test_a_headend_is_asked_about_what_may_still_change() -> None:
+    known = Commands()
+    for number in range(4):
+        known = accept(known, Wish(CONTRACT.command["target"], 1.0, 0.0), TARGET, f"cmd-{number}", Clock().now)
+    known, _ = follow(known, told("cmd-0", IntentState.COMPLETE))
+    known, _ = follow(known, told("cmd-1", IntentState.ACTIVE))
+    known, _ = follow(known, told("cmd-2", IntentState.FAILED, unknown=True))
+    assert known.open == ("cmd-1", "cmd-3")
+
+
 def test_the_last_of_each_command_is_never_forgotten() -> None:
     known = given_up(400.0)
     for number in range(REMEMBERED + 20):
