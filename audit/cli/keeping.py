@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import approval, checkpoint, keeping, keys, note, retention, stock
 from audit.approval import NotApproved, Request, Ring
-from audit.cli_people import a_moment, now_us, whole_second, write_request
+from audit.cli.people import a_moment, now_us, whole_second, write_request
 from audit.errors import AuditError, BadKey
 from audit.forms import NotOneMember
 from audit.layout import SEGMENT_LINES, Layout

@@ -15,8 +15,9 @@ from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trail_helpers import ORIGIN, counting_clock, counting_salt, entries
 
-from audit import cli, keys
+from audit import keys
 from audit.cli import audit
+from audit.cli import verify as command
 from audit.log import Log
 from audit.note import VerifierKey
 
@@ -92,7 +93,7 @@ def test_could_not_tell(made: Path, tmp_path: Path) -> None:
 
 
 DERMS = (sys.executable, "-c", "import sys; from daemon.cli import main; sys.exit(main())")
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
@@ -128,7 +129,7 @@ def test_a_fault_of_the_verifier_is_no_finding(made: Path, monkeypatch: pytest.M
     def without_memory(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(cli, "verify", without_memory)
+    monkeypatch.setattr(command, "verify", without_memory)
     done = run("verify", made / "trail", "--key", made / "audit.pub", "--json")
     assert done.exit_code == 2
     answer = json.loads(done.stdout)

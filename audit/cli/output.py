@@ -1,0 +1,47 @@
+"""Where a command's answer goes when nobody takes it, and how it says that there is none."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from typing import IO, Any, Final
+
+import click
+
+COULD_NOT_TELL: Final = 2
+
+
+class Undecided(click.ClickException):
+    """Neither right nor wrong: the question could not be answered."""
+
+    exit_code = COULD_NOT_TELL
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        with contextlib.suppress(OSError):  # nowhere to say it: the exit code still does
+            super().show(file)
+
+
+def say(text: str) -> None:
+    """Print a verdict, in UTF-8; bytes of a path that are no text as escapes, which JSON has, too."""
+    try:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "it is closed")
+        click.echo(text.encode("utf-8", "backslashreplace"))
+    except OSError as problem:
+        _silence_stdout()
+        raise Undecided(f"the verdict cannot be written to standard output: {problem.strerror}") from None
+
+
+def _silence_stdout() -> None:
+    """What is still buffered goes nowhere, or the interpreter would try it again as it ends."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def in_plain_words(problem: Exception) -> str:
+    """What went wrong with a file, without the number of the error."""
+    if isinstance(problem, OSError) and problem.strerror:
+        return f"{problem.filename}: {problem.strerror}" if problem.filename else problem.strerror
+    return str(problem)
