@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from audit.note import VerifierKey
 from audit.statement import Rebase
+from audit.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,9 @@ class Verified:
     records. `rebased_from` is the old log that this one carries on after a restore. `approvals_unchecked` approvals
     were needed, and nobody gave a ring of persons to judge them by. `unreleased_bytes` stand behind the checkpoint and
     were not looked at; None where they cannot be counted.
+
+    `bodies_unread` of the `bodies` were left out by the scope: nothing is said of them but what their headers say.
+    `timeline` is what a report tells of the records in the scope.
     """
 
     origin: str
@@ -38,6 +43,19 @@ class Verified:
     since: int | None
     proved_until: int | None
     unreleased_bytes: int | None
+    bodies_unread: int = 0
+    timeline: Timeline = field(default_factory=Timeline)
+
+    def members(self) -> dict[str, Any]:
+        """The fields that `docs/reference/audit-format.md` defines under "What ours prints", as plain values.
+
+        `bodies_unread` is one of them where there are any.
+        """
+        plain = asdict(self)
+        del plain["timeline"]
+        if not self.bodies_unread:
+            del plain["bodies_unread"]
+        return plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ their order are `docs/reference/audit-format.md`, "Verifying". The folder is ope
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from audit import trust
@@ -15,11 +15,12 @@ from audit.errors import BadKey
 from audit.layout import SEGMENT_LINES, Layout
 from audit.note import VerifierKey
 from audit.reader import Reader
+from audit.scope import EVERYTHING, Scope
 from audit.secrecy import BodyKeys
 from audit.trust import Newest
 from audit.verdict import CouldNotTell, Stop, Tampered, Verdict, Verified
 
-__all__ = ["CouldNotTell", "Tampered", "Verdict", "Verified", "verify"]
+__all__ = ["CouldNotTell", "Scope", "Tampered", "Verdict", "Verified", "verify"]
 
 
 def verify(
@@ -28,12 +29,18 @@ def verify(
     *,
     ring: Ring | None = None,
     body_keys: BodyKeys | None = None,
+    scope: Scope = EVERYTHING,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
     segment_lines: int = SEGMENT_LINES,
 ) -> Verdict:
     """The verdict on the log in `folder` by keys that come from outside it.
 
-    Approvals are judged by `ring`, encrypted bodies read with `body_keys`, where they are at hand. `segment_lines` is
-    for tests.
+    Approvals are judged by `ring`, encrypted bodies read with `body_keys`, where they are at hand. `scope` leaves
+    bodies out; the verdict says how many. `workers` processes check segments at the same time, and find what one
+    would.
+    `progress(records checked, records in all)` is called now and then, at most ten times a second, and at the end.
+    `segment_lines` is for tests.
     """
     layout = Layout(folder, segment_lines)
     try:

@@ -15,7 +15,7 @@ from audit.words import many, utc
 def as_object(verdict: Verdict, reach: Reach | None) -> dict[str, Any]:
     match verdict:
         case Verified():
-            fields = asdict(verdict) | {"key": str(verdict.key)}
+            fields = verdict.members() | {"key": str(verdict.key)}
             fields |= {} if reach is None else {"witness": attested.as_object(reach)}
             for name in ("since", "proved_until"):
                 fields[name] = None if fields[name] is None else utc(fields[name])

@@ -99,7 +99,7 @@ def _as_object(verdict: Verdict) -> dict[str, Any]:
     match verdict:
         case Verified(since=since, proved_until=until):
             times = {"since": _utc(since), "proved_until": _utc(until)}
-            return {"verdict": "verified"} | asdict(verdict) | {"key": str(verdict.key)} | times
+            return {"verdict": "verified"} | verdict.members() | {"key": str(verdict.key)} | times
         case Tampered():
             return {"verdict": "tampered"} | asdict(verdict) | {"where": str(verdict.where)}
         case CouldNotTell(why):
