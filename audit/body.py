@@ -103,16 +103,13 @@ def _ref(stored: bytes, root: str) -> BodyRef:
 
 def open_stored(stored: bytes) -> Opened | Encrypted | MalformedBody:
     """Inflate stored bytes and check them: one zlib stream and nothing else, canonical JSON, and the root they make."""
-    if stored[:1] == bytes([ENCRYPTED]):
-        return Encrypted()
-    plain = _inflate(stored)
-    if isinstance(plain, MalformedBody):
+    plain = inflate(stored)
+    if not isinstance(plain, bytes):
         return plain
-    match = _TEXT.fullmatch(plain)
-    columns = _columns(match[1]) if match else None
-    if match is None or columns is None:
-        return MalformedBody("is not an object of columns and salt")
-    salt = bytes.fromhex(match[2].decode())
+    found = read(plain)
+    if isinstance(found, MalformedBody):
+        return found
+    columns, salt = found
     try:
         texts = _texts(columns)
     except BadEntry as problem:
@@ -120,6 +117,15 @@ def open_stored(stored: bytes) -> Opened | Encrypted | MalformedBody:
     if _plain(texts, salt) != plain:
         return MalformedBody("is not canonical JSON")
     return Opened(columns, salt, tree.root_of(_leaves(texts, salt)).hex())
+
+
+def read(plain: bytes) -> tuple[dict[str, list[Scalar]], bytes] | MalformedBody:
+    """Columns and salt of a plain body. Neither its spelling nor its root is checked: `open_stored` does."""
+    match = _TEXT.fullmatch(plain)
+    columns = _columns(match[1]) if match else None
+    if match is None or columns is None:
+        return MalformedBody("is not an object of columns and salt")
+    return columns, bytes.fromhex(match[2].decode())
 
 
 def show(opened: Opened, column: str, row: int) -> Shown:
@@ -172,7 +178,10 @@ def _leaves(texts: Mapping[str, Sequence[str]], salt: bytes) -> Iterator[bytes]:
         first += len(values)
 
 
-def _inflate(stored: bytes) -> bytes | MalformedBody:
+def inflate(stored: bytes) -> bytes | Encrypted | MalformedBody:
+    """The plain body of stored bytes: one zlib stream and nothing else."""
+    if stored[:1] == bytes([ENCRYPTED]):
+        return Encrypted()
     inflater = zlib.decompressobj()
     try:
         plain = inflater.decompress(stored, PLAIN_LIMIT + 1)

@@ -72,16 +72,20 @@ def decrypt(stored: bytes, key: bytes, origin: str, seq: int) -> bytes | WrongKe
 
 def open_body(stored: bytes, key: bytes | None, origin: str, seq: int) -> Opened | Encrypted | MalformedBody:
     """A stored body, plain or encrypted; `Encrypted` where its key is not the one given."""
-    opened = bodies.open_stored(stored)
-    if key is None or not isinstance(opened, Encrypted):
-        return opened
-    stream = decrypt(stored, key, origin, seq)
+    stream = zlib_stream(stored, key, origin, seq)
+    return bodies.open_stored(stream) if isinstance(stream, bytes) else stream
+
+
+def zlib_stream(stored: bytes, key: bytes | None, origin: str, seq: int) -> bytes | Encrypted | MalformedBody:
+    """The zlib stream of a stored body, not looked into; `Encrypted` where its key is not the one given."""
+    if stored[:1] != bytes([ENCRYPTED]):
+        return stored
+    stream = WrongKey() if key is None else decrypt(stored, key, origin, seq)
     if isinstance(stream, WrongKey):
-        return opened
+        return Encrypted()
     if isinstance(stream, Broken):
         return MalformedBody("does not decrypt with its key: it was altered, or is another record's")
-    inner = bodies.open_stored(stream)
-    return MalformedBody("is encrypted twice") if isinstance(inner, Encrypted) else inner
+    return MalformedBody("is encrypted twice") if stream[:1] == bytes([ENCRYPTED]) else stream
 
 
 def _bound_to(origin: str, seq: int) -> bytes:

@@ -22,6 +22,8 @@ class Room(NamedTuple):
 COMMANDS: Final[dict[str, Room]] = {
     "verify": Room("audit.cli.verify", "verify_command", "Check a log with a key that you have from elsewhere."),
     "show": Room("audit.cli.show", "show_command", "Print a log's records. It does not verify them."),
+    "follow": Room("audit.cli.follow", "follow_command", "Print new records as they are released. The same holds."),
+    "search": Room("audit.cli.search", "search_command", "Find a point, a command, a session, a rule in a log."),
     "key": Room("audit.cli.key", "key_command", "Make a log's signing key."),
     "rotate-key": Room("audit.cli.keeping", "rotate_key", "Change a log's signing key."),
     "pack": Room("audit.cli.keeping", "pack", "Compress a log's full segments."),

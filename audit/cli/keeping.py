@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import approval, checkpoint, keeping, keys, note, retention, stock
 from audit.approval import NotApproved, Request, Ring
-from audit.cli.people import a_moment, now_us, whole_second, write_request
+from audit.cli.moments import now_us, whole, whole_second
+from audit.cli.people import write_request
 from audit.errors import AuditError, BadKey
 from audit.forms import NotOneMember
 from audit.layout import SEGMENT_LINES, Layout
@@ -72,7 +73,7 @@ def _request_options(command: Any) -> Any:
     """How an approval is asked for, and given."""
     for option in (
         click.option("--approval", "approval_file", type=_FILE, help="The request, once two persons have signed it."),
-        click.option("--effective", type=a_moment, help="With --request: from when on; now unless given."),
+        click.option("--effective", type=whole, help="With --request: from when on; now unless given."),
         click.option("--ticket", help="With --request: where it is written down."),
         click.option("--author", help="With --request: who asks; cannot approve."),
         click.option("--request", "request_file", type=_FILE, help="Write the request that persons have to sign."),

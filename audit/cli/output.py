@@ -6,9 +6,15 @@ import contextlib
 import errno
 import os
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Any, Final
 
 import click
+
+from audit.errors import AuditError
+from audit.forms import NotOneMember
+from audit.note import MalformedNote
 
 COULD_NOT_TELL: Final = 2
 
@@ -40,8 +46,24 @@ def _silence_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def in_plain_words(problem: Exception) -> str:
+def _in_plain_words(problem: Exception) -> str:
     """What went wrong with a file, without the number of the error."""
     if isinstance(problem, OSError) and problem.strerror:
         return f"{problem.filename}: {problem.strerror}" if problem.filename else problem.strerror
     return str(problem)
+
+
+def emit(line: str) -> None:
+    """Print a line of an answer, in UTF-8 whatever the terminal's own."""
+    click.echo(line.encode("utf-8", "backslashreplace"))
+
+
+@contextlib.contextmanager
+def reading(log: Path) -> Iterator[None]:
+    """What goes wrong with reading a log, in one sentence and without a traceback."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # whoever read it has seen enough; the program ends without a word
+    except (OSError, ValueError, MalformedNote, NotOneMember, AuditError) as problem:
+        raise Undecided(f"{log} cannot be shown: {_in_plain_words(problem)}") from None

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import click
 
 from audit import approval, keys, note
-from audit.approval import ROLES, Person, Request, moment, written
+from audit.approval import ROLES, Person, Request, written
+from audit.cli.moments import now_us, whole, whole_second
 from audit.disk import write_durable
 from audit.errors import AuditError, BadKey
 from audit.note import MalformedNote, Signature, verifier_key
 from audit.reading import open_regular
-
-
-def a_moment(text: str) -> int:
-    """A time on the command line, UTC microseconds."""
-    micros = moment(text)
-    if micros is None:
-        raise click.BadParameter(f"{text!r} is not a time such as 2026-11-23T12:00:00Z")
-    return micros
-
-
-def now_us() -> int:
-    return time.time_ns() // 1000
-
-
-def whole_second(micros: int) -> int:
-    return micros - micros % 1_000_000
 
 
 @click.group("person")
@@ -40,8 +24,8 @@ def person_group() -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--name", required=True, help="Such as ana.lopez: letters, digits and . _ / : -")
 @click.option("--role", required=True, type=click.Choice(ROLES), help="IEC 62351-8; ENGINEER, SECADM, SECAUD approve.")
-@click.option("--from", "valid_from", type=a_moment, help="Valid from; now unless given.")
-@click.option("--to", "valid_to", required=True, type=a_moment, help="Valid to, such as 2027-12-31T00:00:00Z.")
+@click.option("--from", "valid_from", type=whole, help="Valid from; now unless given.")
+@click.option("--to", "valid_to", required=True, type=whole, help="Valid to, such as 2027-12-31T00:00:00Z.")
 def person_new(folder: Path, name: str, role: str, valid_from: int | None, valid_to: int) -> None:
     """Make a person's key in FOLDER, and print the line for the ring. The person keeps NAME.key to themselves."""
     try:

@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trail_helpers import ORIGIN, SEGMENT, entries
 
 from audit import keeping, keys
-from audit.cli import audit, people
+from audit.cli import audit
 from audit.cli import keeping as commands
+from audit.cli import moments
 from audit.layout import Layout
 from audit.log import Log
 from audit.record import Reading
@@ -191,6 +192,6 @@ def test_what_is_no_request_is_not_signed(home: Path) -> None:
 
 
 def test_a_moment_of_the_clock() -> None:
-    assert people.whole_second(1_999_999) == 1_000_000
+    assert moments.whole_second(1_999_999) == 1_000_000
     assert keeping.PLAIN_STAYS_US == DAY_US
     assert Layout(Path("x")).segment_lines == 65_536

@@ -1,0 +1,61 @@
+"""Records as lines of text: sentences for people, JSON for programs. Pure.
+
+What a record says may have been written by anybody. Nothing of it reaches a terminal but what can be printed: no
+control characters, no changes of the direction of writing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from audit.body import Encrypted, MalformedBody
+from audit.canonical import NUMBER_LIMIT, Scalar
+from audit.record import Header
+from audit.search import Row
+from audit.words import utc
+
+Values = Mapping[str, Sequence[Scalar]] | str | None
+"""A body's columns, or why they cannot be shown; None where there is none."""
+
+
+def as_json(header: Header, **more: Any) -> str:
+    """One JSON object in ASCII, the members of the header and `more`."""
+    return json.dumps(asdict(header) | more)
+
+
+def sentence(header: Header) -> str:
+    """One line: number, time, kind, and whatever else the header says."""
+    said = [header.dir, header.decision, header.rule, header.reason]
+    who = [f"session {header.session}" if header.session else "", f"peer {header.peer}" if header.peer else ""]
+    count = [f"n={header.n}"] if header.n else []
+    parts = [str(header.seq), utc(header.t), header.kind, *said, *who, *count]
+    return "  ".join(printable(part) for part in parts if part)
+
+
+def row_sentence(row: Row) -> str:
+    """One row of a body in a line: its values by the names of their columns, the time of a value as a time."""
+    return "    " + "  ".join(f"{name} {_cell(name, value)}" for name, value in row.items() if value != "")
+
+
+def values_sentence(values: Mapping[str, Sequence[Scalar]] | str) -> str:
+    return "    " + printable(json.dumps(values, ensure_ascii=False))
+
+
+def why_no_values(found: Encrypted | MalformedBody) -> str:
+    return "encrypted" if isinstance(found, Encrypted) else f"a body that {found.what}"
+
+
+def _cell(name: str, value: Scalar) -> str:
+    if name == "time_ms" and type(value) is int and 0 <= value < NUMBER_LIMIT // 1000:
+        return utc(value * 1000)
+    return printable(value if isinstance(value, str) else json.dumps(value))
+
+
+def printable(text: str) -> str:
+    """The text with everything that is not printable as an escape, such as \\x1b."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
