@@ -117,10 +117,10 @@ def signature_line(signature: Signature) -> bytes:
     return f"— {signature.name} {encoded}\n".encode()
 
 
-def parse(data: bytes) -> Note:
+def parse(data: bytes, limit: int = NOTE_LIMIT) -> Note:
     """Take a note apart, strictly: one spelling only, so that no byte changes without making another note or none."""
-    if len(data) > NOTE_LIMIT:
-        raise MalformedNote(f"is longer than {NOTE_LIMIT} bytes")
+    if len(data) > limit:
+        raise MalformedNote(f"is longer than {limit} bytes")
     try:
         whole = data.decode()
     except UnicodeDecodeError:

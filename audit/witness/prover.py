@@ -61,7 +61,7 @@ def prove(layout: Layout, old: int, new: Checkpoint, known: Tree = Tree()) -> Pr
     """
     begin = known if known.size <= old else Tree()
     tree = Growing(begin.size, begin.peaks)
-    leaves = _pushed(_leaves(layout, begin.size, new.size), tree)
+    leaves = _pushed(leaves_of(layout, begin.size, new.size), tree)
     deque(islice(leaves, old - begin.size), maxlen=0)
     before = Tree(tree.size, tree.peaks)
     try:
@@ -83,7 +83,7 @@ def _pushed(leaves: Iterable[bytes], tree: Growing) -> Iterator[bytes]:
         yield leaf
 
 
-def _leaves(layout: Layout, first: int, end: int) -> Iterator[bytes]:
+def leaves_of(layout: Layout, first: int, end: int) -> Iterator[bytes]:
     """The leaf hashes of records `first` to `end` - 1; fewer where the files end early."""
     while first < end:
         segment = layout.segment_of(first)
