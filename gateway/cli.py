@@ -31,12 +31,12 @@ def gateway() -> None:
 @click.option("--pki", type=_FOLDER, help="Where `derms pki init` put the certificates.")
 @click.option("--headend", help="host:port of the headend's BoundaryLink.  [default: 127.0.0.1:7451]")
 @click.option("--origin", help="The trail's name, for ever.  [default: derms/gateway]")
-@click.option("--add", is_flag=True, help="Keep all of an existing DIR; make an outbox where it lacks one.")
+@click.option("--add", is_flag=True, help="Keep all of an existing DIR; make what it lacks and may be made anew.")
 def init(folder: Path, pki: Path | None, headend: str | None, origin: str | None, add: bool) -> None:
     """Make DIR: configuration, contract, audit key, empty trail, empty outbox. Nothing is overwritten.
 
-    With --add, a DIR that lacks its outbox gets an empty one, and the trail says so. A trail, its key and the contract
-    are never made anew: they come back from a backup.
+    With --add, a DIR that lacks its outbox, its documents or the folder of its body keys gets empty ones, and the trail
+    says so. A trail, its key and the contract are never made anew: they come back from a backup.
     """
     if add:
         if pki or headend or origin:
@@ -141,18 +141,25 @@ def isolate(folder: Path, reason: str) -> None:
 
     It takes effect at once on a running gateway, and outlives its restarts until `rejoin`.
     """
-    home = _home(folder)
-    at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    home.isolated.write_text(f"{at} {reason}\n", encoding="utf-8")
+    from gateway import isolation
+
+    isolation.close(_home(folder), f"{_moment()} {reason}")
     click.echo(f"{folder}: the boundary is closed; `derms gateway rejoin {folder}` opens it again")
 
 
 @gateway.command()
 @click.argument("folder", metavar="DIR", type=_FOLDER)
-def rejoin(folder: Path) -> None:
+@click.option("--reason", callback=lambda *given: given[-1] and one_line(*given), help="Why, for the trail; one line.")
+def rejoin(folder: Path, reason: str | None) -> None:
     """Open the boundary again after `isolate`."""
-    _home(folder).isolated.unlink(missing_ok=True)
-    click.echo(f"{folder}: the boundary is open; points come back as they cross")
+    from gateway import isolation
+
+    was_closed = isolation.open_again(_home(folder), f"{_moment()} {reason or ''}".strip())
+    click.echo(f"{folder}: the boundary is open{'; points come back as they cross' if was_closed else ' already'}")
+
+
+def _moment() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 @gateway.command()

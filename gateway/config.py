@@ -16,7 +16,9 @@ from wire.identity import TlsFiles
 FILE: Final = "gateway.yaml"
 MADE_BY: Final = "derms gateway init"
 ISOLATED: Final = "ISOLATED"
+REJOINED: Final = "REJOINED"
 STATUS: Final = "status.json"
+DOCUMENTS: Final = "documents"
 
 
 class Tls(BaseModel):
@@ -58,6 +60,7 @@ class GatewayConfig(BaseModel):
     trail: Path = Path("trail")
     audit_key: Path = Path("keys/audit.key")
     outbox: Path = Path("outbox.db")
+    body_keys: Path | None = None
     witness: Witness | None = None
     origin: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/:-]{1,128}$")] = "derms/gateway"
 
@@ -68,14 +71,20 @@ class Home:
 
     folder: Path
     config: GatewayConfig
-    digest: str
+    document: bytes
+    """gateway.yaml as it stands."""
 
     @classmethod
     def open(cls, folder: Path) -> Self:
         """Raises NotSetUp (no such gateway) or BadInput (everything wrong with its gateway.yaml)."""
         path = folder / FILE
         config = load_config(GatewayConfig, path, made_by=f"{MADE_BY} {folder} --pki PKI")
-        return cls(folder, config, hashlib.sha256(path.read_bytes()).hexdigest())
+        return cls(folder, config, path.read_bytes())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of gateway.yaml, hexadecimal: what the trail calls this configuration."""
+        return hashlib.sha256(self.document).hexdigest()
 
     @property
     def tls(self) -> TlsFiles:
@@ -103,9 +112,24 @@ class Home:
         return self.folder / self.config.outbox
 
     @property
+    def body_keys(self) -> Path | None:
+        """Where the keys of encrypted bodies are; None: bodies are written plain."""
+        return None if self.config.body_keys is None else self.folder / self.config.body_keys
+
+    @property
+    def documents(self) -> Path:
+        """What the trail names by digest, each under its digest."""
+        return self.folder / DOCUMENTS
+
+    @property
     def isolated(self) -> Path:
         """While this file is there the boundary is closed; its text is the reason. It outlives restarts."""
         return self.folder / ISOLATED
+
+    @property
+    def rejoined(self) -> Path:
+        """Who opened the boundary again, for a gateway that has not recorded it yet."""
+        return self.folder / REJOINED
 
     @property
     def status(self) -> Path:

@@ -1,5 +1,5 @@
 """The boundary contract: boundary.yaml, points.csv and commands.csv, read together, checked against each other, and
-named by one digest. What is not in it does not cross.
+named by the digest of one document. What is not in it does not cross.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Self, TypeVar
 
+from audit import canonical
 from dermscore import textfile, yamlfile
 from dermscore.errors import BadInput, Problem
 from dermscore.points import CommandRow, Mode, OnIsolate, OnMasterLoss, PointKind, PointRow, PointType, Quantity, Series
@@ -31,7 +32,8 @@ class Contract:
     boundary: Boundary
     points: tuple[PointRow, ...]
     commands: tuple[CommandRow, ...]
-    digest: str
+    document: bytes
+    """The three files as one document; see `as_document`."""
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -64,7 +66,12 @@ class Contract:
             found.problems.extend(_contradictions(boundary, document, points or (), commands or ()))
         if found.problems:
             raise BadInput(found.problems)
-        return cls(_given(boundary), _given(points), _given(commands), digest(files))
+        return cls(_given(boundary), _given(points), _given(commands), as_document(files))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the document, hexadecimal: what the trail calls this contract."""
+        return hashlib.sha256(self.document).hexdigest()
 
     @property
     def live(self) -> bool:
@@ -126,15 +133,14 @@ class Contract:
         return tuple(row for row in self.points if (row.quantity, row.outstation, row.path) == wanted)
 
 
-def digest(files: Mapping[str, bytes]) -> str:
-    """SHA-256 in hexadecimal over the contract's exact bytes: of each file in the order of its name, the name, a line
-    feed, the length in decimal, a line feed, and the content.
+def as_document(files: Mapping[str, bytes]) -> bytes:
+    """The three files as one canonical JSON object (RFC 8785): names to texts, byte order marks included.
+
+    docs/reference/boundary-yaml.md, "The digest". The files come out of it again byte for byte. They are UTF-8, and
+    none is missing.
     """
-    whole = hashlib.sha256()
-    for name in sorted(FILES):
-        whole.update(f"{name}\n{len(files[name])}\n".encode())
-        whole.update(files[name])
-    return whole.hexdigest()
+    members = (f"{canonical.string(name)}:{canonical.string(files[name].decode())}" for name in sorted(FILES))
+    return f"{{{','.join(members)}}}".encode()
 
 
 class _Found:

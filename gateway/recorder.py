@@ -39,6 +39,7 @@ class Recorder:
         self._why = ""
         self._refusing = False  # whether the trail did not take what was handed in last
         self._gap_on_the_way = False
+        self._handed_in_ms = now().mono_ms  # when anything was
         self._denials = Denials()
         self.changed: Callable[[], None] = lambda: None
         """Whom to tell at once that the trail was not written, or is again."""
@@ -57,6 +58,11 @@ class Recorder:
     @property
     def ok(self) -> bool:
         return not self.trouble
+
+    @property
+    def silent_ms(self) -> int:
+        """How long ago anything was handed in."""
+        return self._now().mono_ms - self._handed_in_ms
 
     def note(self, *entries: Entry) -> None:
         """Record what has happened already; nobody waits."""
@@ -116,7 +122,7 @@ class Recorder:
 
     def _hand_in(self, entries: Sequence[Entry], tried_again: Sequence[Entry] = ()) -> Future[Released]:
         future = self._submit(entries)
-        self._on_the_way[future] = self._now().mono_ms
+        self._handed_in_ms = self._on_the_way[future] = self._now().mono_ms
         missed = Counter(each.kind for each in entries if each not in tried_again and each.kind != records.GAP)
         kinds = ",".join(each.kind for each in entries)
         asyncio.wrap_future(future).add_done_callback(lambda done: self._settled(future, done, kinds, missed))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from audit.body import Body
+from audit.kinds import CONTRACT_CHANGE, ISOLATION
 from audit.record import Entry
 from gateway.faces import ControlRequest, FaceEvent, Update
 from gateway.judgement import Rule
@@ -173,8 +174,19 @@ def face(event: FaceEvent) -> Entry:
 
 
 def gateway(decision: str, reason: str, contract: str, config: str) -> Entry:
-    """The gateway's own life: started, stopped, isolated, rejoined."""
+    """The gateway's own life: started, alive, stopped, and what an operator did to it."""
     return Entry(GATEWAY, decision=decision, reason=reason, digests={"contract": contract, "config": config})
+
+
+def contract_change(contract: str, old: str | None) -> Entry:
+    """Another contract is in force from here on. `old` is the one before; None: there was none."""
+    digests = {"contract": contract} if old is None else {"contract": contract, "old": old}
+    return Entry(CONTRACT_CHANGE, decision="in force", digests=digests)
+
+
+def isolation(decision: str, by: str, reason: str) -> Entry:
+    """The boundary was closed (`isolated`) or opened again (`rejoined`)."""
+    return Entry(ISOLATION, peer=by, decision=decision, reason=reason)
 
 
 def witness(decision: str, reason: str) -> Entry:

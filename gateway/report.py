@@ -30,7 +30,6 @@ def now(
     at: Now,
 ) -> dict[str, Any]:
     """The whole of it, as JSON values. Times are UTC milliseconds."""
-    shown = [image.shown[row.name].quality for row in contract.published]
     return {
         "time_ms": at.utc_ms,
         "started_ms": began.utc_ms,
@@ -42,13 +41,20 @@ def now(
         "audit": recorder.trouble or "ok",
         "witness": witness,
         "points": len(contract.points),
-        "published": len(shown),
-        "good": sum(1 for quality in shown if quality.validity is Validity.GOOD),
-        "comm_lost": sum(1 for quality in shown if quality.causes & Cause.COMM_LOST),
+        "published": len(contract.published),
+        "good": _good(contract, image),
+        "comm_lost": sum(1 for row in contract.published if image.shown[row.name].quality.causes & Cause.COMM_LOST),
         "commands_under_way": len(desk.outstanding.under_way),
         "in_control": _holder(desk.outstanding.in_control),
         "outstations": {name: _face(face) for name, face in faces.items()},
     }
+
+
+def in_short(contract: Contract, image: Image, door: Door, witness: str) -> str:
+    """How it does, in few words, for the trail."""
+    link, boundary = "up" if door.link_up else "down", "closed" if door.isolated else "open"
+    good = f"{_good(contract, image)} of {len(contract.published)} published points good"
+    return f"headend link {link}, boundary {boundary}, {good}, witness {witness}"
 
 
 def write(path: Path, values: Mapping[str, Any]) -> None:
@@ -68,6 +74,10 @@ def read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return values if isinstance(values, dict) else None
+
+
+def _good(contract: Contract, image: Image) -> int:
+    return sum(1 for row in contract.published if image.shown[row.name].quality.validity is Validity.GOOD)
 
 
 def _holder(holder: tuple[str, str] | None) -> dict[str, str] | None:

@@ -16,7 +16,10 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from audit.errors import AuditError
+from audit.forms import NotOneMember
+from audit.layout import Layout
 from audit.log import Log
+from audit.note import MalformedNote
 from audit.witness.submitter import Submitter
 from daemon import logs
 from daemon.clock import now as host_now
@@ -24,7 +27,7 @@ from daemon.run import Stop
 from daemon.version import software
 from dermscore.errors import DermsError
 from dermscore.model import Now
-from gateway import outstations, records, report, setup, takeover, witness
+from gateway import documents, in_force, isolation, outstations, records, report, setup, takeover, witness
 from gateway.boundary import Upward
 from gateway.commands import Conditions
 from gateway.config import Home
@@ -33,6 +36,7 @@ from gateway.desk import Desk
 from gateway.door import Door
 from gateway.faces import Face
 from gateway.image import Image
+from gateway.isolation import Said
 from gateway.link import Link
 from gateway.local import Health, health_points
 from gateway.outbox import Outbox
@@ -45,7 +49,8 @@ from wire.publication import load_keys
 
 TICK_S: Final = 0.25
 CLOCK_STEP_MS: Final = 1000
-FLUSH_S: Final = 3.0
+ALIVE_MS: Final = 60_000
+"""How long the trail may be silent before it is told that the gateway lives: silence then means something."""
 
 Clock = Callable[[], Now]
 
@@ -76,6 +81,7 @@ def prepare(home: Home) -> Parts:
     setup.check_certificate(home.tls)
     publishers = load_keys(home.publishers)
     setup.require_present(home)
+    setup.check_body_keys(home)
     key = _audit_key(home)
     _check_trail(home, key)
     setup.check_listeners(home, contract)
@@ -93,6 +99,7 @@ async def serve(home: Home, stop: Stop, *, now: Clock = host_now) -> None:
         NotSetUp, BadInput, PortInUse, GatewayError: it cannot start, and nothing of it was started.
     """
     parts = prepare(home)
+    _keep_documents(parts)
     outbox = Outbox.open(home.outbox)
     try:
         trail = _open_trail(parts)
@@ -134,7 +141,10 @@ class Gateway:
 
     async def run(self, stop: Stop) -> None:
         """Listen, dial and tick until `stop`; then leave in good order."""
+        await self._come_into_force()
         self._look_for_isolation()
+        if not self._door.isolated and self._home.rejoined.exists():
+            self._note_isolation("rejoined", isolation.opened(self._home))  # while no gateway ran
         found = await asyncio.wrap_future(self._outbox.recover(self._now().utc_ms))
         self._desk.begin(self._image, found)
         self._look_for_takeover()
@@ -148,6 +158,23 @@ class Gateway:
             for face in self._faces.values():
                 await face.stop()
         self._recorder.flush()
+
+    async def _come_into_force(self) -> None:
+        """A contract other than the last one is recorded first of all, so that no record names it before.
+
+        Raises GatewayError where it cannot be: nobody may change what crosses unrecorded.
+        """
+        try:
+            before = await asyncio.to_thread(in_force.last, Layout(self._home.trail))
+        except (OSError, MalformedNote, NotOneMember) as problem:
+            raise GatewayError(f"{self._home.trail} cannot be read: {problem}") from None
+        digest = self._contract.digest
+        if before == digest:
+            return
+        if not await self._recorder.commit([records.contract_change(digest, before)]):
+            why = f"contract {digest} is another than was in force, and the trail cannot take its record"
+            raise GatewayError(f"{why}: {self._recorder.trouble}")
+        log.info("another contract is in force", contract=digest, old=before)
 
     async def _listen(self) -> None:
         for outstation in self._contract.boundary.outstations:
@@ -186,6 +213,7 @@ class Gateway:
         self._door.tick()
         self._desk.tick()
         self._recorder.tick()
+        self._look_for_silence()
         self._show_health()
 
     def _refresh(self) -> None:
@@ -218,11 +246,20 @@ class Gateway:
         if wanted:
             self._door.isolate()
             self._link.block()
+            self._note_isolation("isolated", isolation.closed(self._home))
         else:
             self._door.rejoin()
             self._link.unblock()
-        self._tell("isolated" if wanted else "rejoined", str(self._home.isolated))
-        log.warning("the boundary is closed" if wanted else "the boundary is open again", by=str(self._home.isolated))
+            self._note_isolation("rejoined", isolation.opened(self._home))
+
+    def _note_isolation(self, decision: str, said: Said) -> None:
+        self._recorder.note(records.isolation(decision, said.by, said.reason))
+        log.warning(f"the boundary is {decision}", by=said.by, reason=said.reason)
+
+    def _look_for_silence(self) -> None:
+        if self._recorder.silent_ms >= ALIVE_MS and self._recorder.ok:
+            state = str(self._witness.standing.state)
+            self._tell("alive", report.in_short(self._contract, self._image, self._door, state))
 
     def _look_for_takeover(self) -> None:
         said = takeover.read(self._home.folder)
@@ -289,8 +326,17 @@ def _check_trail(home: Home, key: Ed25519PrivateKey) -> None:
         raise GatewayError(str(error)) from None
 
 
+def _keep_documents(parts: Parts) -> None:
+    """What the trail is going to name by digest is durable before."""
+    try:
+        for document in (parts.contract.document, parts.home.document):
+            documents.keep(parts.home.documents, document)
+    except OSError as error:
+        raise GatewayError(f"{parts.home.documents}: what the trail names cannot be kept: {error}") from None
+
+
 def _open_trail(parts: Parts) -> Log:
     try:
-        return Log.open(parts.home.trail, parts.audit_key)
+        return setup.open_trail(parts.home, parts.audit_key)
     except AuditError as error:
         raise GatewayError(str(error)) from None

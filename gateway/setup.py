@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,11 +22,12 @@ from audit.layout import Layout
 from audit.log import Log
 from audit.note import MalformedNote, verifier_key
 from audit.record import Entry
+from audit.secrecy import KeyFolder
 from daemon import clock
 from daemon.config import Address, packaged
 from dermscore.errors import BadInput, DermsError, Problem
-from gateway import outstations, records, report, witness
-from gateway.config import FILE, GatewayConfig, Home
+from gateway import documents, outstations, records, report, witness
+from gateway.config import DOCUMENTS, FILE, GatewayConfig, Home
 from gateway.contract import BOUNDARY, FILES, Contract
 from gateway.outbox import Outbox
 from wire.dial import PortInUse, check_free
@@ -48,6 +50,9 @@ audit_key: keys/audit.key
 outbox: outbox.db
 # The trail's name in its checkpoints, for ever: a log is known by it and by its key.
 origin: {origin}
+# Encrypt the values in the trail, a key for each segment of it, kept in this folder: docs/howto/retention.md
+# `derms gateway init DIR --add` makes the folder. Back it up apart from the trail.
+# body_keys: keys/bodies
 # A witness on compliance's own host cosigns the trail's checkpoints: docs/howto/run-a-witness.md
 # witness: {{url: "http://witness.example:7453", key: keys/witness.pub}}
 """
@@ -92,31 +97,73 @@ def init(folder: Path, pki: Path, headend: Address, origin: str) -> None:
         audit_keys.write(fresh / "keys", key, origin)
         Log.init(fresh / "trail", key, origin)
         Outbox.init(fresh / "outbox.db")
+        (fresh / DOCUMENTS).mkdir(mode=documents.FOLDER_MODE)
 
 
 def add(folder: Path) -> list[Path]:
-    """Make what a gateway lacks, as far as that hides nothing: an empty outbox. The trail says so before it is there.
+    """Make what a gateway lacks, as far as that hides nothing. The trail says so before it is there.
 
     The trail and its key are never made anew, nor is the contract. Returns what was made; what exists is left alone.
 
     Raises:
-        NotSetUp, BadInput, AlreadyRunningError, AuditError: it cannot be done; nothing was made.
+        NotSetUp, BadInput, AlreadyRunningError, AuditError, OSError: it cannot be done; nothing was made.
     """
     home = Home.open(folder)
     require_alone(home)
-    missing = [problem for problem in _missing(home) if problem.where != str(home.outbox)]
+    anew = _anew(home)
+    missing = [problem for problem in _missing(home) if problem.where not in {str(path) for path in anew}]
     if missing:
         raise BadInput(missing)
     key = load_audit_key(home.audit_key)
     check_checkpoint(home, key)
-    if home.outbox.exists():
-        return []
-    why = "an empty outbox: there was none, so what was under way and the energy moved lately are forgotten"
-    with Log.open(home.trail, key) as trail:
-        entry = Entry(records.GATEWAY, decision="made anew", reason=why, digests={"config": home.digest})
-        trail.submit([entry]).result()
-        Outbox.init(home.outbox)
-    return [home.outbox]
+    lacking = {path: each for path, each in anew.items() if not path.exists()}
+    if lacking:
+        with Log.open(home.trail, key) as trail:
+            entries = [
+                Entry(records.GATEWAY, decision="made anew", reason=each.why, digests={"config": home.digest})
+                for each in lacking.values()
+            ]
+            trail.submit(entries).result()
+            for path, each in lacking.items():
+                each.make(path)
+        documents.keep(home.documents, home.document)
+    return list(lacking)
+
+
+@dataclass(frozen=True, slots=True)
+class _Anew:
+    """What may be made anew, empty: how, what is then lost for `check`, and what the trail says of it."""
+
+    make: Callable[[Path], None]
+    what: str
+    why: str
+
+
+def _anew(home: Home) -> dict[Path, _Anew]:
+    found = {
+        home.outbox: _Anew(
+            Outbox.init,
+            "an empty one. What SCADA's commands had under way, and the energy they moved in the last 15 minutes, is "
+            "then forgotten",
+            "an empty outbox: there was none, so what was under way and the energy moved lately are forgotten",
+        ),
+        home.documents: _Anew(
+            _private_folder,
+            "an empty one. Contracts and configurations that the trail names come back from a backup only",
+            "an empty folder of documents: there was none, so what earlier records name by digest is not in it",
+        ),
+    }
+    if home.body_keys is not None:
+        found[home.body_keys] = _Anew(
+            _private_folder,
+            "an empty one. Values that were encrypted with keys that are lost stay unreadable",
+            "an empty folder of body keys: there was none; values that were encrypted before, if any, cannot be read",
+        )
+    return found
+
+
+def _private_folder(path: Path) -> None:
+    path.mkdir(mode=documents.FOLDER_MODE, parents=True)
 
 
 def require_alone(home: Home) -> None:
@@ -145,8 +192,9 @@ def _missing(home: Home) -> list[Problem]:
         f"signed. {_NEW_ONE}",
         home.trail: "does not exist; bring it back from a backup. It is never made anew in its place: that would hide "
         f"that records were taken away. {_NEW_ONE}",
-        home.outbox: f"does not exist; `derms gateway init {home.folder} --add` makes an empty one. What SCADA's "
-        "commands had under way, and the energy they moved in the last 15 minutes, is then forgotten",
+    } | {
+        path: f"does not exist; `derms gateway init {home.folder} --add` makes {each.what}"
+        for path, each in _anew(home).items()
     }
     return [Problem(str(path), "", what) for path, what in remedies.items() if not path.exists()]
 
@@ -164,11 +212,13 @@ def _problems(home: Home) -> list[Problem]:
         (home.tls.cert, lambda: check_certificate(home.tls)),
         (home.publishers[0], lambda: load_keys(home.publishers)),
         (home.folder / FILE, lambda: witness.submitter(home)),
+        (home.folder / FILE, lambda: check_body_keys(home)),
     ]
     made = [
         (home.audit_key, lambda: load_audit_key(home.audit_key)),
         (home.trail, lambda: _check_trail(home)),
         (home.outbox, lambda: Outbox.open(home.outbox).close()),
+        (home.documents, lambda: _check_documents(home)),
     ]
     checks += [each for each in made if each[0].exists()]
     return [*_missing(home), *(problem for path, check in checks for problem in _tried(check, str(path)))]
@@ -229,6 +279,25 @@ def load_audit_key(path: Path) -> Ed25519PrivateKey:
     return key
 
 
+def check_body_keys(home: Home) -> None:
+    """Raises BadInput where the keys of encrypted bodies would lie in the trail, or where others can read them."""
+    path = home.body_keys
+    if path is None or not path.exists():
+        return
+    if path.resolve().is_relative_to(home.trail.resolve()):
+        what = f"is in the trail ({home.trail}); whoever has the trail must not have the keys. Name another folder"
+        raise BadInput([Problem(str(home.folder / FILE), "body_keys", what)])
+    if not path.is_dir():
+        raise BadInput([Problem(str(path), "", "is no folder; the keys of encrypted bodies need one")])
+    if path.stat().st_mode & 0o077:
+        raise BadInput([Problem(str(path), "", f"can be read by others than its owner; chmod 700 {path}")])
+
+
+def open_trail(home: Home, key: Ed25519PrivateKey) -> Log:
+    """The trail, open for writing, its bodies encrypted where gateway.yaml says so. Raises AuditError or OSError."""
+    return Log.open(home.trail, key, body_keys=None if home.body_keys is None else KeyFolder(home.body_keys))
+
+
 def check_checkpoint(home: Home, key: Ed25519PrivateKey) -> None:
     """Whether the trail's newest checkpoint is `key`'s and of the origin in gateway.yaml. Takes no lock.
 
@@ -249,6 +318,12 @@ def check_checkpoint(home: Home, key: Ed25519PrivateKey) -> None:
     if found.origin != home.config.origin:
         what = f"is {home.config.origin}, and {home.trail} was begun as {found.origin}; a trail keeps its name for ever"
         raise BadInput([Problem(str(home.folder / FILE), "origin", what)])
+
+
+def _check_documents(home: Home) -> None:
+    found = list(documents.damaged(home.documents))
+    if found:
+        raise BadInput(found)
 
 
 def _check_trail(home: Home) -> None:

@@ -171,6 +171,8 @@ def test_add_makes_neither_a_trail_nor_its_key(made: Path, missing: str) -> None
 def test_isolating_wants_a_reason(made: Path) -> None:
     assert derms("isolate", made, "--reason", " ").returncode == 2
     assert not (made / "ISOLATED").exists()
+    assert "is open already" in derms("rejoin", made).stdout
+    assert derms("rejoin", made, "--reason", " ").returncode == 2
 
 
 async def test_status_says_how_it_does(tmp_path: Path, made: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,19 @@ def test_the_packaged_contract_is_sound() -> None:
         assert outstations.dnp3(shipped, outstation).rows
 
 
-def test_the_digest_is_over_the_exact_bytes() -> None:
+def test_the_digest_is_that_of_one_document_with_the_exact_bytes() -> None:
     # docs/reference/boundary-yaml.md, "The digest"
-    given = files()
-    whole = hashlib.sha256()
-    for name in ("boundary.yaml", "commands.csv", "points.csv"):
-        whole.update(name.encode() + b"\n" + str(len(given[name])).encode() + b"\n" + given[name])
-    assert Contract.parse(given, "test").digest == whole.hexdigest()
+    given = files() | {"points.csv": "\ufeff".encode() + files()["points.csv"].replace(b"\n", b"\r\n")}
+    made = Contract.parse(given, "test")
+    assert made.digest == hashlib.sha256(made.document).hexdigest()
+    assert {name: text.encode() for name, text in json.loads(made.document).items()} == given
+    # RFC 8785: members in order, no space, and no escape that need not be; the standard library writes such texts so.
+    assert (
+        made.document
+        == json.dumps(json.loads(made.document), ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    )
     for name in FILES:
-        assert Contract.parse({**given, name: given[name] + b"\n"}, "test").digest != whole.hexdigest()
+        assert Contract.parse({**given, name: given[name] + b"\r\n"}, "test").digest != made.digest
 
 
 def test_a_series_is_asked_for_once_and_feeds_every_point_that_shows_it() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import random
 import resource
 from collections.abc import Awaitable, Callable
@@ -172,8 +173,13 @@ async def test_isolation_closes_the_boundary_and_outlives_a_restart(headend: Sta
         (running.folder / "ISOLATED").unlink()
         await until(scada, lambda seen: seen["AI", 0].flags == flags.ONLINE)
     assert await running.stop() == 0
-    said = [read.header.decision for read in trail.records(running.folder) if read.header.kind == "gateway"]
-    assert said == ["started", "isolated", "isolated", "started", "rejoined", "stopped"]
+    said = [read.header for read in trail.records(running.folder) if read.header.kind in ("gateway", "isolation")]
+    assert [each.decision for each in said] == ["started", "isolated", "isolated", "started", "rejoined", "stopped"]
+    assert [(each.peer, each.reason) for each in said if each.kind == "isolation"] == [
+        (pwd.getpwuid(os.getuid()).pw_name, "test"),
+        (pwd.getpwuid(os.getuid()).pw_name, "test"),
+        ("", "the file ISOLATED was removed by hand"),
+    ]
 
 
 async def test_an_operator_puts_another_master_in_control_and_it_outlives_a_restart(
