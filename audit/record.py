@@ -1,7 +1,7 @@
 """A record's header: one canonical JSON line. Pure; its grammar is `docs/reference/audit-format.md`, section "Header".
 
-A header is written piece by piece in RFC 8785 order and read by one regular expression that accepts exactly what is
-written, so that no two byte strings mean the same record.
+A header is written piece by piece in RFC 8785 order and read by a grammar that accepts exactly what is written, so that
+no two byte strings mean the same record.
 """
 
 from __future__ import annotations
@@ -102,6 +102,7 @@ class Scanned(NamedTuple):
     t: int
     mono_us: int
     boot: bytes  # as JSON text, in its one spelling
+    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,69 +158,144 @@ def encode(header: Header) -> bytes:
     return line
 
 
-def _grammar() -> re.Pattern[bytes]:
-    """The one form of a version 1 line. Escapes as in RFC 8785: short where there are, else \\u00xx in small digits."""
-    text = rb'"[^"\\\x00-\x1f]*(?:\\(?:["\\bfnrt]|u00(?:0[0-7bef]|1[0-9a-f]))[^"\\\x00-\x1f]*)*"'
-    number, digest, name = rb"(?:0|[1-9][0-9]{0,15})", rb"[0-9a-f]{64}", rb"[a-z][a-z0-9._-]{0,63}"
-    pair = rb'"%b":"%b"' % (name, digest)
-    return re.compile(
-        rb'\{(?:"body":\{"len":(?P<len>%(number)b),"root":"(?P<root>%(digest)b)","sha256":"(?P<sha256>%(digest)b)"\},)?'
-        rb'"boot":(?P<boot>%(text)b),"clock":%(text)b,"decision":%(text)b,"digests":\{(?P<digests>(?:%(pair)b(?:,%(pair)b)*)?)\},'
-        rb'"dir":"(?:in|out)?","kind":"(?P<kind>%(name)b)","mono_us":(?P<mono_us>%(number)b),"n":(?P<n>%(number)b),'
-        rb'"origin":"(?P<origin>[A-Za-z0-9._/:-]{1,128})","peer":%(text)b,"prev":"(?P<prev>%(digest)b)","reason":%(text)b,'
-        rb'"rule":%(text)b,"seq":(?P<seq>%(number)b),"session":%(text)b,"t":(?P<t>%(number)b),"v":1\}'
-        % {b"text": text, b"number": number, b"digest": digest, b"name": name, b"pair": pair}
-    )
+_NUMBER = rb"(?:0|[1-9][0-9]{0,15})"
+_DIGEST = rb"[0-9a-f]{64}"
+_NAME = rb"[a-z][a-z0-9._-]{0,63}"
+_TEXT = rb'"[^"\\\x00-\x1f]*(?:\\(?:["\\bfnrt]|u00(?:0[0-7bef]|1[0-9a-f]))[^"\\\x00-\x1f]*)*"'
+"""One string: escapes as in RFC 8785, short where there are, else \\u00xx in small digits."""
 
 
-_LINE = _grammar()
+def _grammar(pattern: bytes) -> re.Pattern[bytes]:
+    """The one form of a piece of a line; `N` number, `D` digest, `I` name, `T` text, `P` the pairs of `digests`."""
+    pair = b'"%b":"%b"' % (_NAME, _DIGEST)
+    parts = {b"N": _NUMBER, b"D": _DIGEST, b"I": _NAME, b"T": _TEXT, b"P": b"(?:%b(?:,%b)*)?" % (pair, pair)}
+    return re.compile(re.sub(rb"<([NDITP])>", lambda found: parts[found[1]], pattern))
+
+
+_BODY = _grammar(rb'\{"body":\{"len":(<N>),"root":"(<D>)","sha256":"(<D>)"\},')
+_BEGINNING = _grammar(
+    rb'"boot":(<T>),"clock":<T>,"decision":<T>,"digests":\{(<P>)\},"dir":"(?:in|out)?","kind":"(<I>)"'
+)
+_PARTIES = _grammar(rb'(<N>),"origin":"([A-Za-z0-9._/:-]{1,128})","peer":<T>')
+_REASONS = _grammar(rb'<T>,"rule":<T>')
+_SESSION = _grammar(rb"<T>")
 _NEWER = re.compile(rb'\{.*,"v":([2-9]|[1-9][0-9]{1,8})\}', re.DOTALL)
 _LARGEST = b"%d" % (NUMBER_LIMIT - 1)
-"""The grammar allows no more digits than this has; of as many digits, byte order is the order of numbers."""
+_HEX_DIGITS = b"0123456789abcdef"
+_SEEN = 128
+"""Answers kept of each kind of piece. Most pieces of a line are those of a line not far before it."""
 
 
 def scan(line: bytes) -> Scanned | Newer | Malformed:
-    """Read a line (without its newline) as far as the chain needs, accepting canonical lines only."""
-    match = _LINE.fullmatch(line)
-    if match is None:
+    """Read a line (without its newline) as far as the chain needs, accepting canonical lines only.
+
+    The line is cut at the names of the members whose values change from line to line, and every piece must be of its
+    form. No name can be found too early: in a text every quotation mark has a backslash before it, and no digest is
+    named `mono_us`. So a line is of the form if, and only if, all of its pieces are.
+    """
+    beginning, _, rest = line.partition(b',"mono_us":')
+    mono_us, _, rest = rest.partition(b',"n":')
+    parties, _, rest = rest.partition(b',"prev":"')
+    prev, _, rest = rest.partition(b'","reason":')
+    reasons, _, rest = rest.partition(b',"seq":')
+    seq, _, rest = rest.partition(b',"session":')
+    session, _, rest = rest.partition(b',"t":')
+    t, end, rest = rest.partition(b',"v":1}')
+    ref, beginning = _ref(beginning)
+    first, who = _first(beginning), _who(parties)
+    if first is None or who is None or not _is_reasons(reasons) or not _is_session(session) or rest or not end:
         return _why_not(line)
-    length, root, digest, boot, digests, kind, mono_us, n, origin, prev, seq, t = match.groups()
-    if not line.isascii() and not _is_utf8(line):
-        return Malformed("is not UTF-8")
-    for number in (mono_us, n, seq, t) if length is None else (mono_us, n, seq, t, length):
-        if len(number) == len(_LARGEST) and number > _LARGEST:
-            return Malformed("holds a number of 2^53 or more")
-    if not _ascending(digests):
-        return Malformed("has digests out of order or twice")
-    body = None if length is None else BodyRef(digest.decode(), int(length), root.decode())
-    return Scanned(origin.decode(), int(seq), kind.decode(), body, prev.decode(), int(t), int(mono_us), boot)
+    if not (_is_number(mono_us) and _is_number(seq) and _is_number(t)) or not _is_digest(prev):
+        return _why_not(line)
+    boot, kind = first
+    n, origin = who
+    # Not by `Scanned(...)`, which takes three times as long: this is done for every line.
+    return tuple.__new__(Scanned, (origin, int(seq), kind, ref, prev.decode(), int(t), int(mono_us), boot, n))
 
 
-def _is_utf8(line: bytes) -> bool:
+def _ref(beginning: bytes) -> tuple[BodyRef | None, bytes]:
+    """What a line's beginning says of a body, and what follows that: from `"boot":` on if all is well."""
+    if beginning.startswith(b'{"boot"'):
+        return None, beginning[1:]
+    match = _BODY.match(beginning)
+    if match is None or not _is_number(match[1]):
+        return None, b""
+    return BodyRef(match[3].decode(), int(match[1]), match[2].decode()), beginning[match.end() :]
+
+
+def _is_number(digits: bytes) -> bool:
+    """Below 2^53, without leading zeros; of as many digits as the largest has, byte order is the order of numbers."""
+    if len(digits) >= len(_LARGEST) and (len(digits) > len(_LARGEST) or digits > _LARGEST):
+        return False
+    return digits.isdigit() and (digits >= b"1" or digits == b"0")
+
+
+def _is_digest(text: bytes) -> bool:
+    return len(text) == 64 and not text.translate(None, _HEX_DIGITS)
+
+
+@lru_cache(_SEEN)
+def _first(piece: bytes) -> tuple[bytes, str] | None:
+    """`boot` as JSON text, and `kind`."""
+    match = _BEGINNING.fullmatch(piece)
+    if match is None or not _ascending(match[2]) or not _is_utf8(piece):
+        return None
+    return match[1], match[3].decode()
+
+
+@lru_cache(_SEEN)
+def _who(piece: bytes) -> tuple[int, str] | None:
+    """`n` and `origin`."""
+    match = _PARTIES.fullmatch(piece)
+    return (int(match[1]), match[2].decode()) if match and _is_number(match[1]) and _is_utf8(piece) else None
+
+
+@lru_cache(_SEEN)
+def _is_reasons(piece: bytes) -> bool:
+    return _REASONS.fullmatch(piece) is not None and _is_utf8(piece)
+
+
+@lru_cache(_SEEN)
+def _is_session(piece: bytes) -> bool:
+    return _SESSION.fullmatch(piece) is not None and _is_utf8(piece)
+
+
+def _is_utf8(text: bytes) -> bool:
     try:
-        line.decode()
+        text.decode()
     except UnicodeDecodeError:
         return False
     return True
 
 
-@lru_cache(maxsize=64)
 def _ascending(digests: bytes) -> bool:
-    """Whether the names are in order. What is in force seldom changes, so the last answers are kept."""
+    """Whether the names are in order, and none is there twice."""
     names = [pair.partition(b":")[0] for pair in digests.split(b",")]
     return all(first < second for first, second in pairwise(names))
+
+
+_DIGESTS = _grammar(rb'"digests":\{(<P>)\}')
 
 
 def _why_not(line: bytes) -> Newer | Malformed:
     newer = _NEWER.fullmatch(line)
     if newer is not None:
         return Newer(int(newer[1]))
+    if not _is_utf8(line):
+        return Malformed("is not UTF-8")
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
         return Malformed("is not JSON")
     if not isinstance(value, dict):
         return Malformed("is not a JSON object")
+    body = value.get("body")
+    numbers = (*value.values(), *(body.values() if isinstance(body, dict) else ()))
+    if any(isinstance(number, int) and number >= NUMBER_LIMIT for number in numbers):
+        return Malformed("holds a number of 2^53 or more")
+    digests = _DIGESTS.search(line)
+    if digests is not None and not _ascending(digests[1]):
+        return Malformed("has digests out of order or twice")
     return Malformed("is not a header in canonical form (RFC 8785, the fields of version 1, none more or less)")
 
 

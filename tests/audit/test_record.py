@@ -49,8 +49,8 @@ def test_round_trip(entry: Entry, reading: Reading, seq: int, ref: BodyRef | Non
     written = record.encode(made)
     scanned = record.scan(written)
     assert isinstance(scanned, Scanned)
-    assert scanned[:-1] == ("example.com/x", seq, entry.kind, ref, "ef" * 32, reading.t, reading.mono_us)
-    assert json.loads(scanned.boot) == reading.boot
+    assert scanned[:-2] == ("example.com/x", seq, entry.kind, ref, "ef" * 32, reading.t, reading.mono_us)
+    assert (json.loads(scanned.boot), scanned.n) == (reading.boot, entry.n)
     assert record.decode(written) == made
 
 
@@ -62,6 +62,18 @@ def test_lines_are_rfc_8785(entry: Entry, reading: Reading, ref: BodyRef | None)
     if ref is None:
         del fields["body"]
     assert record.encode(made).decode() == json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+@pytest.mark.parametrize(
+    "text", [f',"{name}":' for name in ("mono_us", "n", "prev", "reason", "seq", "session", "t", "v")]
+)
+def test_texts_that_look_like_the_next_member(text: str) -> None:
+    """A line is cut at its members' names; those in a text are none."""
+    every = {name: text for name in ("boot", "clock", "decision", "peer", "reason", "rule", "session")}
+    found = record.scan(line(**every))
+    assert isinstance(found, Scanned)
+    assert (found.seq, json.loads(found.boot)) == (7, text)
+    assert record.decode(line(**every)).rule == text
 
 
 @given(st.data())
