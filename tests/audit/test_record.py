@@ -69,7 +69,7 @@ def test_lines_are_rfc_8785(entry: Entry, reading: Reading, ref: BodyRef | None)
 )
 def test_texts_that_look_like_the_next_member(text: str) -> None:
     """A line is cut at its members' names; those in a text are none."""
-    every = {name: text for name in ("boot", "clock", "decision", "peer", "reason", "rule", "session")}
+    every = dict.fromkeys(("boot", "clock", "decision", "peer", "reason", "rule", "session"), text)
     found = record.scan(line(**every))
     assert isinstance(found, Scanned)
     assert (found.seq, json.loads(found.boot)) == (7, text)
