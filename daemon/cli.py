@@ -42,6 +42,7 @@ ROLES: dict[str, Role] = {
     "launch": Role("agent.cli", "agent", "A process per asset, for simulated fleets."),
     "gateway": Role("gateway.cli", "gateway", "The OT DMZ's side: aggregates to legacy SCADA, its commands back."),
     "audit": Role("audit.cli", "audit", "Verify and show the trail of all that crossed."),
+    "rehearse": Role("simulator.trails.cli", "gateway", "Write a trail of months, to rehearse an audit on."),
     "pki": Role("wire.cli", "agent", "Certificates for headend, gateway and agents."),
     "points": Role("dermscore.cli", "", "Check the sheets: what SCADA may see and ask."),
     "policy": Role("dermscore.cli", "", "Check, list, compare, explain and replay who may do what."),
