@@ -62,8 +62,8 @@ def _newer(layout: Layout, now: Checkpoint) -> Checkpoint:
         found = released.newest(layout)
         if found.origin != now.origin or found.size < now.size or (found.size == now.size and found != now):
             raise Undecided(
-                f"the checkpoint was of {now.size} records of {now.origin}, and is now of {found.size} of {found.origin} "
-                "that do not follow them: verify the log, and ask its witness"
+                f"the checkpoint was of {now.size} records of {now.origin}, and is of {found.size} of {found.origin}, "
+                "which is not the same log, grown: verify it, and ask its witness"
             )
         if found.size > now.size:
             return found

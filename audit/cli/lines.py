@@ -1,7 +1,6 @@
 """Records as lines of text: sentences for people, JSON for programs. Pure.
 
-What a record says may have been written by anybody. Nothing of it reaches a terminal but what can be printed: no
-control characters, no changes of the direction of writing.
+What a record says may have been written by anybody. Nothing of it reaches a terminal but what can be printed.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from audit.body import Encrypted, MalformedBody
 from audit.canonical import NUMBER_LIMIT, Scalar
 from audit.record import Header
 from audit.search import Row
-from audit.words import utc
+from audit.words import printable, utc
 
 Values = Mapping[str, Sequence[Scalar]] | str | None
 """A body's columns, or why they cannot be shown; None where there is none."""
@@ -52,10 +51,3 @@ def _cell(name: str, value: Scalar) -> str:
     if name == "time_ms" and type(value) is int and 0 <= value < NUMBER_LIMIT // 1000:
         return utc(value * 1000)
     return printable(value if isinstance(value, str) else json.dumps(value))
-
-
-def printable(text: str) -> str:
-    """The text with everything that is not printable as an escape, such as \\x1b."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
