@@ -99,11 +99,11 @@ async def serve(home: Home, stop: Stop, *, now: Clock = host_now) -> None:
         NotSetUp, BadInput, PortInUse, GatewayError: it cannot start, and nothing of it was started.
     """
     parts = prepare(home)
-    _keep_documents(parts)
     outbox = Outbox.open(home.outbox)
     try:
         trail = _open_trail(parts)
         try:
+            _keep_documents(parts)
             await Gateway(parts, outbox, trail, now).run(stop)
         finally:
             await asyncio.to_thread(trail.close)

@@ -1,12 +1,13 @@
-"""The system that the demo runs: one folder, five kinds of process, set up by the very commands a user would type."""
+"""The system that the demo runs: one folder, six kinds of process, set up by the very commands a user would type."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ MASTER_ADDRESS, OUTSTATION_ADDRESS = 1, 10  # as policies/gateway/boundary.yaml 
 
 # A demo's fleet is small and its audience impatient; what a large fleet wants is the launcher's own default.
 REDIAL_CAP_S = 4
+# Sixty seconds is the default, and longer than the demo's story.
+COSIGNED_EVERY_S = 2
+WITNESS_NAME = "derms-demo/witness"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,12 @@ class Ports:
     agents: int
     boundary: int
     dnp3: int
+    witness: int
 
     @classmethod
     def choose(cls) -> Ports:
         first = _is_first_demo()
-        return cls(*(_free_port(usual if first else None) for usual in (3001, 7450, 7451, 20000)))
+        return cls(*(_free_port(usual if first else None) for usual in (3001, 7450, 7451, 20000, 7453)))
 
 
 def _is_first_demo() -> bool:
@@ -80,6 +85,7 @@ class Plant:
     headend: Child = field(init=False)
     launcher: Child = field(init=False)
     gateway: Child = field(init=False)
+    witness: Child = field(init=False)
     scada: Station = field(init=False)
     sites: Sites = field(init=False)
 
@@ -97,6 +103,10 @@ class Plant:
         folders = ["--pki", str(self.folder / "pki"), "--state", str(self.folder / "agents")]
         self.launcher = self._child("launcher", [*launch, *folders, "--redial-cap", str(REDIAL_CAP_S)])
         self.gateway = self._child("gateway", ["daemon.cli", "gateway", "run", str(self.folder / "gateway")])
+        listen = ["--listen", f"127.0.0.1:{self.ports.witness}"]
+        self.witness = self._child(
+            "witness", ["daemon.cli", "audit", "witness", "run", str(self.folder / "witness"), *listen]
+        )
         master = ["simulator.scada", "127.0.0.1", str(self.ports.dnp3), str(MASTER_ADDRESS), str(OUTSTATION_ADDRESS)]
         self.scada = Station(self._child("scada", master))
         self.sites = Sites(self.fleet, self.folder / "agents")
@@ -138,26 +148,44 @@ class Plant:
         return self.folder / "gateway" / "keys" / "audit.pub"
 
     @property
+    def witness_key(self) -> Path:
+        """The witness's own copy: the one in the gateway's folder is the gateway's."""
+        return self.folder / "witness" / "witness.pub"
+
+    @property
     def http(self) -> str:
         return f"http://127.0.0.1:{self.ports.http}"
 
     @property
     def children(self) -> tuple[Child, ...]:
         """In the order in which they are stopped: the watcher first, what it watches after."""
-        return (self.scada.child, self.gateway, self.launcher, self.headend)
+        return (self.scada.child, self.gateway, self.witness, self.launcher, self.headend)
 
     async def set_up(self) -> None:
-        """`derms pki init`, `derms headend init`, `derms gateway init`, then the boundary's sheets for this fleet."""
-        log = self.folder / "logs" / "set-up.log"
-        pki = str(self.folder / "pki")
-        await command(["pki", "init", pki, "--assets", str(self.assets)], log)
-        await command(
-            ["headend", "init", str(self.folder / "headend"), "--pki", pki, "--assets", str(self.assets)], log
+        """`derms pki init`, then `headend init`, `gateway init` and `audit witness init` and `trust`; the boundary's
+        sheets for this fleet; and the witness's name in gateway.yaml.
+        """
+        pki, witness, log = str(self.folder / "pki"), str(self.folder / "witness"), self.folder / "logs" / "set-up.log"
+        assets = ["--assets", str(self.assets)]
+        await _all(
+            command(["pki", "init", pki, *assets], log),
+            command(["audit", "witness", "init", witness, "--name", WITNESS_NAME], log),
         )
+        await _all(
+            command(["headend", "init", str(self.folder / "headend"), "--pki", pki, *assets], log),
+            self._set_up_gateway(pki, witness, log),
+        )
+
+    async def _set_up_gateway(self, pki: str, witness: str, log: Path) -> None:
         gateway = self.folder / "gateway"
         boundary = f"127.0.0.1:{self.ports.boundary}"
         await command(["gateway", "init", str(gateway), "--pki", pki, "--headend", boundary], log)
+        await command(["audit", "witness", "trust", witness, "--key", str(self.audit_key)], log)
         self._write_contract(gateway / "policies" / "gateway")
+        shutil.copyfile(self.witness_key, gateway / "keys" / "witness.pub")
+        url = f"http://127.0.0.1:{self.ports.witness}"
+        with (gateway / "gateway.yaml").open("a") as config:
+            config.write(f'witness: {{url: "{url}", key: keys/witness.pub, every_s: {COSIGNED_EVERY_S}}}\n')
 
     def _write_contract(self, contract: Path) -> None:
         points, commands = sheets.for_fleet(self.fleet)
@@ -167,7 +195,7 @@ class Plant:
         (contract / "boundary.yaml").write_text(boundary.replace("127.0.0.1:20000", f"127.0.0.1:{self.ports.dnp3}"))
 
     async def start(self) -> None:
-        for child in (self.headend, self.launcher, self.gateway):
+        for child in (self.headend, self.launcher, self.witness, self.gateway):
             await child.start()
 
     def require_running(self) -> None:
@@ -183,3 +211,10 @@ class Plant:
         """GET from the headend's HTTP API. Raises OSError while it cannot be reached."""
         with urlopen(self.http + path, timeout=5) as answer:
             return json.load(answer)
+
+
+async def _all(*steps: Awaitable[object]) -> None:
+    """All of them at once, each to its end; the first failure is raised then."""
+    for outcome in await asyncio.gather(*steps, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome

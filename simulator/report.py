@@ -23,6 +23,10 @@ class Report:
     audit_dir: str = ""
     audit_key: str = ""
     verify: str = "not run"
+    # How many records of the trail the witness has cosigned, and how many it has not yet.
+    witness: dict[str, int] | None = None
+    # The evidence file that the demo ends with, and the verdict on it.
+    evidence: dict[str, str] | None = None
     http: str = ""
     # Stages that need a battery, where the fleet has none.
     not_applicable: list[str] = field(default_factory=list)

@@ -281,7 +281,7 @@ async def until(look: Callable[[], Any], good: Callable[[Any], bool], what: str,
 @asynccontextmanager
 async def system(folder: Path) -> AsyncIterator[System]:
     """The whole system, started and listening; stopped and its trail verified at the end."""
-    plant = replace(Plant.prepare(folder, None), ports=Ports(*free_ports(4)))
+    plant = replace(Plant.prepare(folder, None), ports=Ports(*free_ports(5)))
     try:
         await plant.set_up()
         _edit_contract(plant)

@@ -17,7 +17,7 @@ DEMO = [sys.executable, "-m", "daemon.cli", "demo"]
 KEYS = {
     "agents_connected", "readings", "points_published", "scada_polls", "max_error_w", "command_round_trip_s",
     "comm_lost_after_s", "agents_ticking", "audit_records", "audit_dir", "audit_key", "verify", "latency_ms", "http",
-    "failed_stages", "not_applicable",
+    "failed_stages", "not_applicable", "witness", "evidence",
 }  # fmt: skip
 
 
@@ -41,6 +41,8 @@ def test_every_stage_proves_itself(tmp_path: Path) -> None:
     assert figures["max_error_w"] <= 1000.0  # a power point of the demo counts in kW
     assert figures["comm_lost_after_s"] <= 12.0  # stale after 10 s, plus 2
     assert figures["audit_records"] > 10
+    assert sum(figures["witness"].values()) == figures["audit_records"]
+    assert figures["witness"]["cosigned"] > figures["witness"]["not_cosigned"] > 0  # what the end itself recorded
     assert figures["readings"] > 10
     assert figures["scada_polls"] > 10
     assert figures["latency_ms"]["p50"] <= figures["latency_ms"]["p95"] <= figures["latency_ms"]["p99"]
