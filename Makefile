@@ -44,6 +44,7 @@ $(READY): deploy/set-up.sh pyproject.toml requirements/dev.txt
 generate: setup
 	$(BIN)/python -m wire.generate
 	$(BIN)/python -m tests.docs.reference
+	$(BIN)/python -m tests.audit.evidence.requirements_page
 
 format: setup
 	$(BIN)/ruff check --fix .
