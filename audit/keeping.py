@@ -30,13 +30,15 @@ PLAIN_STAYS_US: Final = DAY_US
 """How long a packed segment's plain file stays: whoever began to verify before has ended by then."""
 
 
-def pack(log: Log, layout: Layout, size: int) -> tuple[int, ...]:
+def pack(log: Log, layout: Layout, size: int, among: Sequence[int] | None = None) -> tuple[int, ...]:
     """Pack the full segments among the first `size` records of which none of these says so. Which ones.
 
-    OSError, NotRecorded: a packed file without its record is made again next time.
+    `among`: no others than these, ascending. OSError, NotRecorded: a packed file without its record is made again next
+    time.
     """
-    told, done = stock.packings(layout, size), []
-    for segment in range(size // layout.segment_lines):
+    wanted = range(size // layout.segment_lines) if among is None else among
+    told, done = stock.packings(layout, size, next(iter(wanted), 0)), []
+    for segment in wanted:
         plain, packed = layout.headers(segment), layout.packed(segment)
         if plain.exists() and segment not in told:
             data = gzip.compress(plain.read_bytes(), mtime=0)
@@ -46,10 +48,10 @@ def pack(log: Log, layout: Layout, size: int) -> tuple[int, ...]:
     return tuple(done)
 
 
-def drop_plain(layout: Layout, size: int, now: int) -> tuple[int, ...]:
-    """Remove the plain files of segments that were packed a day before `now` or earlier. Which ones."""
+def drop_plain(layout: Layout, size: int, now: int, first: int = 0) -> tuple[int, ...]:
+    """Remove the plain files of segments from `first` on that were packed a day before `now` or earlier. Which ones."""
     done = []
-    for segment, header in sorted(stock.packings(layout, size).items()):
+    for segment, header in sorted(stock.packings(layout, size, first).items()):
         plain = layout.headers(segment)
         if header.t + PLAIN_STAYS_US <= now and plain.exists() and _is(layout.packed(segment), header):
             plain.unlink()

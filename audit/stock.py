@@ -46,10 +46,13 @@ def _segment(segment: int, lines: list[bytes]) -> Segment:
     return Segment(span, sealed_of(root_of(leaves), kept), b"".join(leaves), b"".join(kept))
 
 
-def packings(layout: Layout, size: int) -> dict[int, Header]:
-    """By segment the last record that says it was packed, where the lines are there to be read."""
+def packings(layout: Layout, size: int, first: int = 0) -> dict[int, Header]:
+    """By segment the last record that says it was packed, where the lines are there to be read.
+
+    Those in segments before `first` are left out: of `first` itself and later ones none can stand there.
+    """
     found: dict[int, Header] = {}
-    for segment in range(-(-size // layout.segment_lines)):
+    for segment in range(first, -(-size // layout.segment_lines)):
         count = min(layout.segment_lines, size - segment * layout.segment_lines)
         lines = forms.open_lines(layout, segment, full=count == layout.segment_lines)
         if isinstance(lines, Written):

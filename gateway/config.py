@@ -61,6 +61,7 @@ class GatewayConfig(BaseModel):
     audit_key: Path = Path("keys/audit.key")
     outbox: Path = Path("outbox.db")
     body_keys: Path | None = None
+    pack_after_days: Annotated[int, Field(ge=1, le=3650)] | None = None
     witness: Witness | None = None
     origin: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/:-]{1,128}$")] = "derms/gateway"
 

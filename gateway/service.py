@@ -27,7 +27,7 @@ from daemon.run import Stop
 from daemon.version import software
 from dermscore.errors import DermsError
 from dermscore.model import Now
-from gateway import documents, in_force, isolation, outstations, records, report, setup, takeover, witness
+from gateway import documents, in_force, isolation, outstations, packing, records, report, setup, takeover, witness
 from gateway.boundary import Upward
 from gateway.commands import Conditions
 from gateway.config import Home
@@ -118,6 +118,7 @@ class Gateway:
         self._home = parts.home
         self._contract = parts.contract
         self._outbox = outbox
+        self._trail = trail
         self._now = now
         self._recorder = Recorder(trail.submit, lambda: trail.health, now)
         named = parts.home.config.witness
@@ -193,7 +194,15 @@ class Gateway:
         one that shows what nobody keeps true any longer, and a supervisor starts it anew, with every point RESTART.
         """
         async with asyncio.TaskGroup() as group:
-            parts = (self._door.carry(), self._link.run(), self._ticking(), self._reporting(), self._witness.run())
+            packs = packing.run(self._trail, Layout(self._home.trail), self._home.config.pack_after_days, self._now)
+            parts = (
+                self._door.carry(),
+                self._link.run(),
+                self._ticking(),
+                self._reporting(),
+                self._witness.run(),
+                packs,
+            )
             tasks = [group.create_task(part) for part in parts]
             await stop.wait()
             for task in tasks:
