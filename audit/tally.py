@@ -77,8 +77,8 @@ class Tally:
     happenings: tuple[tuple[str, Listed], ...]
 
 
-def tally(layout: Layout, size: int, scope: Scope, progress: Callable[[int], None] = lambda _: None) -> Tally:
-    """Count over the first `size` records, those in the scope's period. `progress` is told how many were gone through.
+def tally(layout: Layout, size: int, scope: Scope, progress: Callable[[int, int], None] = lambda _, __: None) -> Tally:
+    """Count over the first `size` records, those in the scope's period. `progress` is told how many of how many.
 
     OSError, ValueError, NotOneMember: the log cannot be read.
     """
@@ -86,7 +86,7 @@ def tally(layout: Layout, size: int, scope: Scope, progress: Callable[[int], Non
     for leaf, line in _leaves(layout, size):
         tree.push(leaf)
         if tree.size % _EVERY == 0:
-            progress(tree.size)
+            progress(tree.size, size)
         if line is not None:
             counting.take(line, scope)
     return counting.result(tree.root().hex())

@@ -33,6 +33,7 @@ COMMANDS: Final[dict[str, Room]] = {
     "ring": Room("audit.cli.people", "ring_group", "The ring: who may approve."),
     "approve": Room("audit.cli.people", "approve_command", "Sign a request or an approval with your own key."),
     "witness": Room("audit.witness.cli", "witness", "Cosign a trail's checkpoints, on another host than the trail's."),
+    "evidence": Room("audit.evidence.cli", "evidence_command", "Answer an auditor's request with one file."),
     "page": Room("audit.cli.page", "page", "Write the verifier out as one page for a browser."),
 }
 

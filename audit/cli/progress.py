@@ -5,26 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
-
-if TYPE_CHECKING:
-    from click._termui_impl import ProgressBar
 
 _CLEAR: Final = "\r\x1b[K"
 
 
 class Progress:
-    """Owned by the command that reads."""
+    """Owned by the command that reads. `bar` is click's, or None where nobody would see it."""
 
-    def __init__(self, bar: ProgressBar[Any] | None) -> None:
+    def __init__(self, bar: Any) -> None:
         self._bar = bar
         self._done = 0
 
-    def tell(self, done: int) -> None:
-        """So many records were read up to now."""
+    def tell(self, done: int, of: int) -> None:
+        """So many records of so many were read up to now."""
         if self._bar is not None and done > self._done:
+            self._bar.length = of
             self._bar.update(done - self._done)
             self._done = done
 
@@ -35,11 +33,11 @@ class Progress:
 
 
 @contextmanager
-def progress(label: str, records: int, quiet: bool = False) -> Iterator[Progress]:
-    """A bar over so many records; `quiet`: none, as where standard error is no terminal."""
+def progress(label: str, quiet: bool = False) -> Iterator[Progress]:
+    """A bar while this lasts; `quiet`: none, as where standard error is no terminal."""
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield Progress(None)
         return
-    with click.progressbar(length=records, label=label, file=sys.stderr) as bar:
+    bar: Any
+    with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
         yield Progress(bar)
-        bar.update(0)

@@ -53,18 +53,18 @@ def search_command(
     with reading(log), Bodies(layout, key_folder) as files:
         newest = released.newest(layout)
         search = _Search(by_head, by_body, files, newest.origin)
-        with progress("searching", newest.size) as bar:
-            for header, rows in islice(search.found(_told(released.lines(layout, newest.size), bar)), limit):
+        with progress("searching") as bar:
+            for header, rows in islice(search.found(_told(layout, newest.size, bar)), limit):
                 bar.make_way()
                 emit(as_json(header, rows=rows) if as_lines else _sentences(header, rows))
     if search.unread:
         raise Undecided(f"{search.unread} bodies could not be looked into; {search.why}")
 
 
-def _told(lines: Iterator[Line], bar: Progress) -> Iterator[Line]:
-    for line in lines:
+def _told(layout: Layout, size: int, bar: Progress) -> Iterator[Line]:
+    for line in released.lines(layout, size):
         if line.at.seq % _STEP == 0:
-            bar.tell(line.at.seq)
+            bar.tell(line.at.seq, size)
         yield line
 
 
