@@ -19,7 +19,7 @@ from simulator.trails.plan import LEAST_DAYS, What
 from simulator.trails.rehearsal import Wanted, make
 from simulator.trails.truth import Truth
 
-_BEGIN: Final = datetime(2026, 1, 1)  # noqa: DTZ001 - click gives naive times; this one is UTC like them
+_BEGIN: Final = datetime(2026, 1, 1)  # noqa: DTZ001 - click gives naive times, and reads them as such; they are UTC
 
 
 @click.command()
@@ -40,6 +40,9 @@ _BEGIN: Final = datetime(2026, 1, 1)  # noqa: DTZ001 - click gives naive times; 
 @click.option("--without", type=click.Choice([what.value for what in What]), multiple=True, help="Leave these out.")
 @click.option("--encrypt", is_flag=True, help="Encrypt bodies; their keys are in DIR/body-keys.")
 @click.option("--prune", is_flag=True, help="Prune the oldest full segment at the end, though no retention is over.")
+@click.option(
+    "--backup-after", type=click.IntRange(0), default=0, help="Copy the trail to DIR/backup after so many days."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was put in as one JSON object.")
 def rehearse(folder: Path, begin: datetime, without: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     """Write a trail of months into DIR to rehearse an audit on, as a gateway would have left it, incidents and all.
@@ -57,6 +60,7 @@ def rehearse(folder: Path, begin: datetime, without: tuple[str, ...], as_json: b
         tuple(What(name) for name in without),
         asked["encrypt"],
         asked["prune"],
+        asked["backup_after"],
     )
     began_s = time.monotonic()
     try:

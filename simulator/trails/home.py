@@ -30,6 +30,11 @@ class Home:
         return self.folder / "trail"
 
     @property
+    def backup(self) -> Path:
+        """A copy of the trail as it was after some of the days, where one was asked for."""
+        return self.folder / "backup"
+
+    @property
     def witness(self) -> Path:
         """The witness's own store; in earnest it is on another host."""
         return self.folder / "witness"

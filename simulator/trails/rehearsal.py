@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,9 @@ from simulator.trails.witness import Witness
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to rehearse. `begin_us`: UTC microseconds, a whole second; `without`: incidents that do not happen."""
+    """What to rehearse. `begin_us`: UTC microseconds, a whole second; `without`: incidents that do not happen;
+    `backup_after`: days after which the trail's folder is copied, 0 never.
+    """
 
     begin_us: int
     days: int
@@ -33,6 +36,7 @@ class Wanted:
     without: Sequence[What] = ()
     encrypted: bool = False
     prune: bool = False
+    backup_after: int = 0
 
 
 def make(
@@ -62,7 +66,14 @@ def make(
     witness = Witness(home.witness, WITNESS, drawn_key(wanted.seed, "witness"), layout)
     gateway = StandIn(home, everybody, files, trail, witness, clock)
     story = Story(planned, wanted.seed, files, gateway, trail, clock, wanted.period_s * 1_000_000)
-    story.tell(lambda days: day_is_over(days, trail.tally.kinds.total()))
+
+    def over(days: int) -> None:
+        if days == wanted.backup_after:
+            trail.settle()
+            shutil.copytree(home.trail, home.backup)
+        day_is_over(days, trail.tally.kinds.total())
+
+    story.tell(over)
     if wanted.prune:
         trail.prune(everybody, gateway.ticket())
     gateway.stop("the rehearsal is over")

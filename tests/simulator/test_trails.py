@@ -19,7 +19,7 @@ from audit.layout import Layout
 from audit.record import Header
 from audit.released import Placed
 from audit.secrecy import KeyFolder
-from audit.verify import Verified, verify
+from audit.verify import Tampered, Verified, verify
 from audit.witness import attested
 from audit.witness.coverage import COSIGNED, Coverage
 from audit.witness.store import load_keys
@@ -34,7 +34,7 @@ from tests.audit import two_verifiers
 
 BEGIN_US = 1_767_225_600_000_000
 LINES = 256
-WANTED = Wanted(BEGIN_US, days=3, points=12, period_s=300, seed=7)
+WANTED = Wanted(BEGIN_US, days=3, points=12, period_s=300, seed=7, backup_after=2)
 
 
 @dataclass(frozen=True)
@@ -157,6 +157,19 @@ def test_its_witness_vouches_for_all_but_the_last_minute(rehearsal: Rehearsal) -
     _, reach = attested.attest(home.trail, verdict, word, home.trail / COSIGNED, LINES)
     assert isinstance(reach, Coverage)
     assert 0 < reach.uncovered < 20
+
+
+def test_a_backup_put_back_verifies_and_only_the_witness_knows_better(rehearsal: Rehearsal) -> None:
+    home = rehearsal.home
+    verdict = two_verifiers.verify(home.backup, keys.load_public(home.public_keys), segment_lines=LINES)
+    assert isinstance(verdict, Verified)
+    assert verdict.records < rehearsal.truth.records
+    witnesses = load_keys(home.witness / "witness.pub")
+    beside, (theirs,) = home.backup / COSIGNED, (home.witness / "seen").iterdir()
+    found, _ = attested.attest(home.backup, verdict, attested.read_word(beside, witnesses), beside, LINES)
+    assert isinstance(found, Verified)
+    found, _ = attested.attest(home.backup, verdict, attested.read_word(theirs, witnesses), theirs, LINES)
+    assert isinstance(found, Tampered)
 
 
 def test_silence_lasts_no_longer_than_a_minute_while_the_gateway_runs(rehearsal: Rehearsal) -> None:
