@@ -1,6 +1,6 @@
-// Runs the verifier's script, as it stands in the page, over log folders. One JSON object a line in: {trail, keys,
-// ring, body_keys, segment_lines}; one a line out: what `judge` gives. Paths are of files and folders; ring and body_keys
-// may be null; keys and ring are texts, in base64. Arguments: the page, and a part of the browser that is to be missing.
+// Runs the verifier's script, as it stands in the page, over log folders and evidence files. One JSON object a line in: {trail
+// or evidence, keys, ring, witness, body_keys, segment_lines}; one a line out: what `judge` or `judgeEvidence` gives, and `ms`, how
+// long it took. Trail, evidence and body_keys are paths; ring, witness and body_keys may be null; keys, ring and witness are texts, in base64. Arguments: the page, and a part of the browser that is to be missing.
 
 import fs from "node:fs";
 import readline from "node:readline";
@@ -20,7 +20,7 @@ const MISSING = {
 MISSING[process.argv[3]]?.();
 const page = fs.readFileSync(process.argv[2], "utf-8");
 const script = /<script id="logic">\n([^]*?)<\/script>/.exec(page)[1];
-const logic = vm.runInThisContext(`(() => {${script}\nreturn { judge, CannotTell, zipEntries, sourceOf, inWords };})()`);
+const logic = vm.runInThisContext(`(() => {${script}\nreturn { judge, judgeEvidence, CannotTell, zipFiles, sourceOf, inWords };})()`);
 
 /** A folder of the disk, as the script wants its sources. */
 class Folder {
@@ -76,20 +76,32 @@ function bytesOf(fd, begin, end) {
 async function sourceAt(path) {
   const folder = new Folder(path);
   if (!path.endsWith(".zip")) return folder;
-  const bytes = new Uint8Array(fs.readFileSync(path));
-  return logic.sourceOf(await logic.zipEntries({ size: bytes.length, read: async (a, b) => bytes.subarray(a, b) }));
+  return logic.sourceOf(await logic.zipFiles(inMemory(path)));
 }
 
-async function answer({ trail, keys, ring, body_keys: bodyKeys, segment_lines: segmentLines }) {
-  const sources = [await sourceAt(trail), bodyKeys && new Folder(bodyKeys)];
-  const found = await logic.judge(sources[0], Buffer.from(keys, "base64"), {
-    ring: ring === null ? null : Buffer.from(ring, "base64"), bodyKeys: sources[1], segmentLines,
-  });
-  for (const source of sources) source?.close?.();
-  return { ...found, words: logic.inWords(found.verdict) };
+function inMemory(path) {
+  const bytes = new Uint8Array(fs.readFileSync(path));
+  return { size: bytes.length, read: async (begin, end) => bytes.subarray(begin, end) };
 }
+
+const unpacked = (text) => (text == null ? null : Buffer.from(text, "base64"));
+
+async function answer({ trail, evidence, keys, ring, witness, body_keys: bodyKeys, segment_lines: segmentLines }) {
+  const folders = bodyKeys ? [new Folder(bodyKeys)] : [];
+  const more = { ring: unpacked(ring), witness: unpacked(witness), bodyKeys: folders[0] ?? null };
+  const source = evidence ? inMemory(evidence) : await sourceAt(trail);
+  if (source instanceof Folder) folders.push(source);
+  const begun = performance.now();
+  const found = evidence
+    ? await logic.judgeEvidence(source, unpacked(keys), more)
+    : await logic.judge(source, unpacked(keys), { ...more, segmentLines });
+  for (const folder of folders) folder.close();
+  return { ...found, evidence: undefined, ms: performance.now() - begun, words: logic.inWords(found.verdict) };
+}
+
+const spelled = (_, value) => (typeof value === "bigint" ? JSON.rawJSON(String(value)) : value);
 
 for await (const line of readline.createInterface({ input: process.stdin })) {
   const told = await answer(JSON.parse(line)).catch((problem) => ({ verdict: { verdict: "fault", why: String(problem.stack) } }));
-  process.stdout.write(`${JSON.stringify(told)}\n`);
+  process.stdout.write(`${JSON.stringify(told, spelled)}\n`);
 }
