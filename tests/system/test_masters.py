@@ -567,8 +567,9 @@ async def test_a_closed_boundary_blocks_both_ways_at_once(plant: System) -> None
         await plant.whole(scada)
         assert plant.outbox() == before
         await reconcile(plant, closed, "yadnp3")
-    decisions = [record.decision for record in await plant.trail("gateway")]
-    assert decisions[-2:] == ["isolated", "rejoined"]
+    said = await plant.trail("isolation")
+    assert [record.decision for record in said[-2:]] == ["isolated", "rejoined"]
+    assert all(record.peer for record in said[-2:])
 
 
 async def test_a_live_contract_shows_nothing_that_is_simulated(plant: System) -> None:
