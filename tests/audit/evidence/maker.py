@@ -234,8 +234,8 @@ def _with_records(log: Trail, asked: Asked, seqs: Sequence[int], values: bool) -
 
 
 RECORD_COLUMNS: Final = ["seq", "time", "kind", "dir", "decision", "rule", "reason", "peer", "session", "n"]
-NOT_CONFIGURATION: Final = ("approval", "subject", "evidence", "review", "root", "kept", "headers", "bodies", "file", "old")
-    *["approval", "subject", "evidence", "review", "root", "kept", "headers", "bodies", "file", "old"]
+NOT_CONFIGURATION: Final = {
+    *("approval", "subject", "evidence", "review", "root", "kept", "headers", "bodies", "file", "old"),
 }
 
 
@@ -278,7 +278,7 @@ def _record_row(header: Header) -> list[str]:
 def _configuration(asked_for: Sequence[Header], members: Mapping[str, bytes]) -> list[list[str]]:
     rows, in_force = [], dict[str, str]()
     for header in asked_for:
-        for name in sorted(header.digests.keys() - {*NOT_CONFIGURATION}):
+        for name in sorted(header.digests.keys() - NOT_CONFIGURATION):
             named = header.digests[name]
             if in_force.get(name) != named:
                 in_force[name] = named
