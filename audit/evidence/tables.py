@@ -54,6 +54,12 @@ def _field(text: str) -> str:
     return text
 
 
+NAMES: Final = (
+    "records.csv", "denials.csv", "crossings.csv", "sessions.csv", "isolation.csv", "restarts.csv",
+    "configuration.csv", "changes.csv",
+)  # fmt: skip
+
+
 def tables(documents: Container[str], approval_of: ApprovalOf) -> Mapping[str, Table]:
     """All tables by their names, fresh. `documents`: digests of those that the evidence has."""
     return {
