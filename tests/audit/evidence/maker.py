@@ -198,27 +198,34 @@ def hex_lines(hashes: Iterable[bytes]) -> bytes:
 
 def complete(log: Trail, asked: Asked, *, values: bool = True) -> Made:
     """Evidence of a range of lines. `values` False withholds the bodies."""
-    end, held = asked.first + asked.count, log.leaves
-    made = _with_records(log, asked, range(asked.first, end), values)
-    before = [tree.root_of(held[first:behind]) for first, behind in tree.peak_ranges(asked.first)]
-    made.members["log/before"] = hex_lines(before)
-    made.members["log/after"] = hex_lines(proof.roots(proof.consistency(end, log.size), held))
-    return made
+    seqs = range(asked.first, asked.first + asked.count)
+    return prove(_made(log, asked, seqs, values), log, seqs)
 
 
 def sample(log: Trail, asked: Asked, seqs: Sequence[int], *, values: bool = True) -> Made:
     """Evidence of these records."""
-    made = _with_records(log, replace(asked, mode="sample", first=seqs[0], count=len(seqs)), seqs, values)
-    paths = [proof.roots(proof.inclusion(seq, log.size), log.leaves) for seq in seqs]
-    made.members["log/paths"] = b"".join(b" ".join(step.hex().encode() for step in path) + b"\n" for path in paths)
+    chosen = replace(asked, mode="sample", first=seqs[0], count=len(seqs))
+    return prove(_made(log, chosen, seqs, values), log, seqs)
+
+
+def prove(made: Made, log: Trail, seqs: Sequence[int]) -> Made:
+    """Put in the lines of these records, the log's checkpoint, and what joins them: all as this log has it."""
+    held = log.leaves
+    made.members["log/checkpoint"] = signed_checkpoint(log.size, tree.root_of(held))
+    made.members["log/headers.jsonl"] = b"".join(log.lines[seq] + b"\n" for seq in seqs)
+    if made.asked.mode == "complete":
+        before = [tree.root_of(held[first:behind]) for first, behind in tree.peak_ranges(seqs[0])]
+        made.members["log/before"] = hex_lines(before)
+        made.members["log/after"] = hex_lines(proof.roots(proof.consistency(seqs[-1] + 1, log.size), held))
+    else:
+        paths = [proof.roots(proof.inclusion(seq, log.size), held) for seq in seqs]
+        made.members["log/paths"] = b"".join(b" ".join(step.hex().encode() for step in path) + b"\n" for path in paths)
     return made
 
 
-def _with_records(log: Trail, asked: Asked, seqs: Sequence[int], values: bool) -> Made:
+def _made(log: Trail, asked: Asked, seqs: Sequence[int], values: bool) -> Made:
     taken = [seq for seq in seqs if asked.takes(log.header(seq))]
     members = {
-        "log/checkpoint": signed_checkpoint(log.size, tree.root_of(log.leaves)),
-        "log/headers.jsonl": b"".join(log.lines[seq] + b"\n" for seq in seqs),
         f"approvals/{digest(APPROVAL)}": APPROVAL,
         f"approvals/{digest(BY_ONE)}": BY_ONE,
         f"documents/{POLICY}": b"policy",
