@@ -20,10 +20,11 @@ from audit.cli.output import COULD_NOT_TELL, Undecided, say
 from audit.cli.progress import progress
 from audit.disk import write_durable
 from audit.errors import AuditError
+from audit.evidence.cli import verify_evidence
 from audit.forms import NotOneMember
 from audit.layout import Layout
 from audit.report import Facts
-from audit.scope import Scope
+from audit.scope import EVERYTHING, Scope
 from audit.secrecy import KeyFolder
 from audit.spoken import as_object, in_words
 from audit.tally import Tally, tally
@@ -81,9 +82,11 @@ def verify_command(
 ) -> None:
     """Check every record of LOG against its signed checkpoint, with a key that you have from elsewhere.
 
-    Exit 0: verified. 1: tampered, and nothing else. 2: could not tell.
+    LOG is a log's folder, or an evidence file. Exit 0: verified. 1: tampered, and nothing else. 2: could not tell.
     """
     by, scope = Given(**given), Scope(since, until, not headers_only)
+    if log.is_file():
+        context.exit(_of_evidence(log, by, scope, html_file, as_json))
     _refuse(by, html_file)
     verdict, reach = _judged(log, by, scope, workers, as_json)
     counted = None
@@ -97,6 +100,17 @@ def verify_command(
         facts = Facts(str(log), now, scope, verdict, reach, counted if isinstance(counted, Tally) else None)
         code = code if _written(html_file, facts) else code or COULD_NOT_TELL
     context.exit(code)
+
+
+def _of_evidence(path: Path, by: Given, scope: Scope, html_file: Path | None, as_json: bool) -> int:
+    """LOG is a file: evidence that was made of a log."""
+    if by.cosigned is not None or html_file is not None or scope != EVERYTHING:
+        raise click.UsageError(
+            "evidence is verified whole, and with what is in it: no --cosigned, --html, --since, ..."
+        )
+    return verify_evidence(
+        path, as_json, key_file=by.key_file, ring_file=by.ring_file, body_keys=by.body_keys, witness_key=by.witness_key
+    )
 
 
 def _cores() -> int:

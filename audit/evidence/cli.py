@@ -4,6 +4,7 @@ with, so that no evidence is made of it; 2 there is none for another reason."""
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from audit.evidence import words
 from audit.evidence.make import Given, Made, Maker, Refused, make
 from audit.evidence.people import BCSI
 from audit.evidence.request import Request, asked
-from audit.evidence.verdict import EvidenceTampered, EvidenceVerified
+from audit.evidence.verdict import EvidenceTampered, EvidenceVerdict, EvidenceVerified
 from audit.evidence.verify import verify
 from audit.secrecy import KeyFolder
 from audit.verdict import CouldNotTell, Tampered
@@ -165,14 +166,26 @@ def _warnings(made: Made) -> Iterator[str]:
         yield f"WARNING: it is marked ({made.mark}), and its name does not say so"
 
 
-def judged(
+def verify_evidence(path: Path, as_json: bool, **given: Path | None) -> int:
+    """`derms audit verify` of an evidence file: print the verdict; the exit code. `given`: the files of keys."""
+    verdict = _judged(path, **given)  # type: ignore[arg-type]
+    say(json.dumps(words.as_object(verdict), ensure_ascii=False) if as_json else words.in_words(verdict, path))
+    return {EvidenceVerified: 0, EvidenceTampered: TAMPERED, CouldNotTell: COULD_NOT_TELL}[type(verdict)]
+
+
+def _judged(
     path: Path, key_file: Path, ring_file: Path | None, body_keys: Path | None, witness_key: Path | None
-) -> EvidenceVerified | EvidenceTampered | CouldNotTell:
-    """What `derms audit verify` says of an evidence file. AuditError, OSError: a key file cannot be used."""
-    return verify(
-        path,
-        keys.load_public(key_file),
-        ring=None if ring_file is None else keys.load_ring(ring_file),
-        witness_keys=() if witness_key is None else load_keys(witness_key),
-        body_keys=None if body_keys is None else KeyFolder(body_keys),
-    )
+) -> EvidenceVerdict:
+    try:
+        return verify(
+            path,
+            keys.load_public(key_file),
+            ring=None if ring_file is None else keys.load_ring(ring_file),
+            witness_keys=() if witness_key is None else load_keys(witness_key),
+            body_keys=None if body_keys is None else KeyFolder(body_keys),
+        )
+    except AuditError as problem:
+        return CouldNotTell(str(problem))
+    except Exception as fault:  # not exit 1, which would say that the file was tampered with
+        traceback.print_exc()
+        return CouldNotTell(f"the verifier itself failed ({fault!r}); that says nothing about the evidence")

@@ -283,7 +283,9 @@ def _manifests() -> Iterator[Attack]:
         (" VERIFY.txt\n", " VERIFY.txt\r\n"),
     )
     for old, new in spelled:
-        yield Attack(f"manifest: {new!r}", lambda forge, old=old, new=new: forge.text(old, new), TAMPERED, MANIFEST)
+        yield Attack(
+            f"manifest: {old!r} as {new!r}", lambda forge, old=old, new=new: forge.text(old, new), TAMPERED, MANIFEST
+        )
     yield Attack("manifest: a member twice", _twice_listed, TAMPERED, MANIFEST)
     yield Attack("manifest: a length too large", _long_member, TAMPERED, MANIFEST)
     yield Attack("manifest: a leading zero", _padded_length, TAMPERED, MANIFEST)
