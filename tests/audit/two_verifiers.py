@@ -71,15 +71,19 @@ def verify_evidence(
     ring: Ring | None = None,
     witness_keys: Sequence[WitnessKey] = (),
     body_keys: KeyFolder | None = None,
+    segment_lines: int = SEGMENT_LINES,
 ) -> EvidenceVerdict:
     """What our verifier says of an evidence file, once the page's has said the same."""
-    verdict = ours_of_evidence(path, public_keys, ring=ring, witness_keys=witness_keys, body_keys=body_keys)
+    verdict = ours_of_evidence(
+        path, public_keys, ring=ring, witness_keys=witness_keys, body_keys=body_keys, segment_lines=segment_lines
+    )
     theirs = evidence_by_page(
         path,
         "\n".join(map(str, public_keys)).encode(),
         ring=None if ring is None else ring_text(ring),
         witness="\n".join(map(str, witness_keys)).encode() if witness_keys else None,
         body_keys=None if body_keys is None else body_keys.folder,
+        segment_lines=segment_lines,
     )["verdict"]
     said = evidence_words.as_object(verdict)
     assert _compared(theirs, _COMPARED_OF_EVIDENCE) == _compared(said, _COMPARED_OF_EVIDENCE), (theirs, said)
@@ -115,9 +119,10 @@ def evidence_by_page(
     ring: bytes | None = None,
     witness: bytes | None = None,
     body_keys: Path | None = None,
+    segment_lines: int = SEGMENT_LINES,
 ) -> dict[str, Any]:
     """What the page's script says of an evidence file: `verdict`, `words`, `timeline`, `exceptions`, counts."""
-    return _told({"evidence": str(path)} | _given(keys, ring, witness, body_keys))
+    return _told({"evidence": str(path), "segment_lines": segment_lines} | _given(keys, ring, witness, body_keys))
 
 
 def _given(keys: bytes, ring: bytes | None, witness: bytes | None, body_keys: Path | None) -> dict[str, Any]:

@@ -88,13 +88,11 @@ const unpacked = (text) => (text == null ? null : Buffer.from(text, "base64"));
 
 async function answer({ trail, evidence, keys, ring, witness, body_keys: bodyKeys, segment_lines: segmentLines }) {
   const folders = bodyKeys ? [new Folder(bodyKeys)] : [];
-  const more = { ring: unpacked(ring), witness: unpacked(witness), bodyKeys: folders[0] ?? null };
+  const more = { ring: unpacked(ring), witness: unpacked(witness), bodyKeys: folders[0] ?? null, segmentLines };
   const source = evidence ? inMemory(evidence) : await sourceAt(trail);
   if (source instanceof Folder) folders.push(source);
   const begun = performance.now();
-  const found = evidence
-    ? await logic.judgeEvidence(source, unpacked(keys), more)
-    : await logic.judge(source, unpacked(keys), { ...more, segmentLines });
+  const found = await (evidence ? logic.judgeEvidence : logic.judge)(source, unpacked(keys), more);
   for (const folder of folders) folder.close();
   return { ...found, evidence: undefined, ms: performance.now() - begun, words: logic.inWords(found.verdict) };
 }

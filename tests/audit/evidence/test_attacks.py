@@ -1,4 +1,4 @@
-"""Every attack of the corpus gets the verdict that it must have: the kind, the member named, the record named."""
+"""Every attack of the corpus gets the verdict that it must have, by both verifiers: the kind, the member, the record."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from attacks import corpus
 from case_log import WITNESS
 from persons import RING
 from trail_helpers import SEGMENT
+from two_verifiers import verify_evidence
 
 from audit.evidence.verdict import EvidenceTampered, EvidenceVerified
-from audit.evidence.verify import verify
 from audit.secrecy import KeyFolder
 
 
 def test_every_attack_gets_its_verdict(tmp_path: Path) -> None:
     wrong, names = [], []
     for attacked in corpus(tmp_path):
-        verdict = verify(
+        verdict = verify_evidence(
             attacked.path,
             attacked.keys,
             ring=RING if attacked.ring else None,

@@ -38,7 +38,7 @@ from audit.record import Entry
 from audit.secrecy import KeyFolder
 from audit.verdict import CouldNotTell
 
-COUNT = 4000 if SOAK else 150
+COUNT = 4000 if SOAK else 100
 KEYS = f"{PUBLIC}\n".encode()
 LOG = trail()
 SEQS = (4, 7, 9, 14)
