@@ -35,8 +35,14 @@ async def run(plant: Plant, screen: Screen, seconds: float | None) -> Report:
         screen.say("stopping everything")
         await plant.stop()
     if not report.failed_stages or await asyncio.to_thread(plant.trail.is_dir):
-        await _prove(stages.VERIFY, plant, screen, report)
+        await _conclude(plant, screen, report)
     return report
+
+
+async def _conclude(plant: Plant, screen: Screen, report: Report) -> None:
+    """What is left: a trail that verifies, and evidence made of it."""
+    if await _prove(stages.VERIFY, plant, screen, report):
+        await _prove(stages.EVIDENCE, plant, screen, report)
 
 
 def _stop_on_signal() -> asyncio.Event:

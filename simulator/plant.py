@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 import socket
+import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ REDIAL_CAP_S = 4
 # Sixty seconds is the default, and longer than the demo's story.
 COSIGNED_EVERY_S = 2
 WITNESS_NAME = "derms-demo/witness"
+ANALYST = "demo.analyst"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Plant:
     gateway: Child = field(init=False)
     witness: Child = field(init=False)
     scada: Station = field(init=False)
+    began_s: float = field(init=False)  # UTC
     sites: Sites = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +112,7 @@ class Plant:
         )
         master = ["simulator.scada", "127.0.0.1", str(self.ports.dnp3), str(MASTER_ADDRESS), str(OUTSTATION_ADDRESS)]
         self.scada = Station(self._child("scada", master))
+        self.began_s = time.time()
         self.sites = Sites(self.fleet, self.folder / "agents")
 
     def _child(self, name: str, argv: Sequence[str], **env: str) -> Child:
@@ -153,6 +157,21 @@ class Plant:
         return self.folder / "witness" / "witness.pub"
 
     @property
+    def analyst_key(self) -> Path:
+        """Who makes the evidence, and answers for it."""
+        return self.folder / "people" / f"{ANALYST}.key"
+
+    @property
+    def ring(self) -> Path:
+        """The persons whose word counts: the analyst."""
+        return self.folder / "people" / "ring"
+
+    @property
+    def documents(self) -> Path:
+        """Contracts and configurations, by digest."""
+        return self.folder / "gateway" / "documents"
+
+    @property
     def http(self) -> str:
         return f"http://127.0.0.1:{self.ports.http}"
 
@@ -163,18 +182,24 @@ class Plant:
 
     async def set_up(self) -> None:
         """`derms pki init`, then `headend init`, `gateway init` and `audit witness init` and `trust`; the boundary's
-        sheets for this fleet; and the witness's name in gateway.yaml.
+        sheets for this fleet; the witness's name in gateway.yaml; and a person who will make the evidence.
         """
         pki, witness, log = str(self.folder / "pki"), str(self.folder / "witness"), self.folder / "logs" / "set-up.log"
         assets = ["--assets", str(self.assets)]
         await _all(
             command(["pki", "init", pki, *assets], log),
             command(["audit", "witness", "init", witness, "--name", WITNESS_NAME], log),
+            self._set_up_analyst(log),
         )
         await _all(
             command(["headend", "init", str(self.folder / "headend"), "--pki", pki, *assets], log),
             self._set_up_gateway(pki, witness, log),
         )
+
+    async def _set_up_analyst(self, log: Path) -> None:
+        who = ["--name", ANALYST, "--role", "SECAUD", "--to", "2099-12-31T00:00:00Z"]
+        self.ring.parent.mkdir(mode=0o700)
+        self.ring.write_text(await command(["audit", "person", "new", str(self.ring.parent), *who], log))
 
     async def _set_up_gateway(self, pki: str, witness: str, log: Path) -> None:
         gateway = self.folder / "gateway"

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -173,6 +174,24 @@ async def verified(plant: Plant, report: Report) -> str:
     )
 
 
+async def evidenced(plant: Plant, report: Report) -> str:
+    """What an analyst would hand an auditor of this very run: one file, checked alone, as the auditor would."""
+    log, out = plant.folder / "logs" / "evidence.log", plant.folder / "evidence.zip"
+    by = ["--key", str(plant.audit_key), "--ring", str(plant.ring), "--witness-key", str(plant.witness_key)]
+    period = ["--from", _utc(plant.began_s), "--to", _utc(time.time() + 1)]
+    asked = [*period, "--as", str(plant.analyst_key), "--documents", str(plant.documents), "--request-id", "demo"]
+    try:
+        await command(["audit", "evidence", str(plant.trail), *by, *asked, "--out", str(out)], log)
+        verdict = json.loads(await command(["audit", "verify", str(out), *by, "--json"], log))
+    except StoppedEarly as error:
+        report.evidence = {"file": str(out), "verdict": "failed"}
+        raise NotProved(str(error)) from error
+    report.evidence = {"file": str(out), "verdict": verdict["verdict"]}
+    if verdict["verdict"] != "verified" or verdict["records"] < report.audit_records:
+        raise NotProved(f"derms audit verify {out.name}: {verdict}")
+    return f"{out} holds all {verdict['records']} records of this run and verifies by itself"
+
+
 STAGES = (
     Stage("first_value", first_value),
     Stage("agents_connected", all_connected),
@@ -184,6 +203,7 @@ STAGES = (
     Stage("witness", witnessed),
 )
 VERIFY = Stage("verify", verified)
+EVIDENCE = Stage("evidence", evidenced)
 
 
 async def _verify(plant: Plant) -> Any:
@@ -191,6 +211,10 @@ async def _verify(plant: Plant) -> Any:
     keys = ["--key", str(plant.audit_key), "--witness-key", str(plant.witness_key)]
     log = plant.folder / "logs" / "verify.log"
     return json.loads(await command(["audit", "verify", str(plant.trail), *keys, "--json"], log))
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
 
 
 def _size(checkpoint: Path) -> int:

@@ -10,7 +10,7 @@ from simulator import stages
 from simulator.plant import Plant
 from simulator.processes import command
 from simulator.report import Report
-from simulator.stages import NotProved, verified, witnessed
+from simulator.stages import NotProved, evidenced, verified, witnessed
 
 
 async def test_a_trail_in_which_nothing_crossed_proves_nothing(tmp_path: Path) -> None:
@@ -21,6 +21,9 @@ async def test_a_trail_in_which_nothing_crossed_proves_nothing(tmp_path: Path) -
         await verified(plant, report)
     assert report.verify == "verified"
     assert report.witness == {"cosigned": 0, "not_cosigned": 0}
+    with pytest.raises(NotProved, match="no evidence was made"):
+        await evidenced(plant, report)
+    assert report.evidence == {"file": str(plant.folder / "evidence.zip"), "verdict": "failed"}
 
 
 async def test_the_witness_cosigns_what_there_is_or_the_stage_says_how_far_it_came(

@@ -46,15 +46,17 @@ def test_every_stage_proves_itself(tmp_path: Path) -> None:
     assert figures["readings"] > 10
     assert figures["scada_polls"] > 10
     assert figures["latency_ms"]["p50"] <= figures["latency_ms"]["p95"] <= figures["latency_ms"]["p99"]
+    assert figures["evidence"] == {"file": str(folder / "evidence.zip"), "verdict": "verified"}
     assert processes_of(folder) == []
 
-    verdict = subprocess.run(
-        [sys.executable, "-m", "daemon.cli", "audit", "verify", figures["audit_dir"], "--key", figures["audit_key"]],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+    for proved in (figures["audit_dir"], figures["evidence"]["file"]):
+        verdict = subprocess.run(
+            [sys.executable, "-m", "daemon.cli", "audit", "verify", proved, "--key", figures["audit_key"]],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert verdict.returncode == 0, verdict.stdout + verdict.stderr
 
 
 SOLAR = """
