@@ -34,6 +34,7 @@ COMMANDS: Final[dict[str, Room]] = {
     "approve": Room("audit.cli.people", "approve_command", "Sign a request or an approval with your own key."),
     "witness": Room("audit.witness.cli", "witness", "Cosign a trail's checkpoints, on another host than the trail's."),
     "evidence": Room("audit.evidence.cli", "evidence_command", "Answer an auditor's request with one file."),
+    "review": Room("audit.evidence.cli_review", "review_group", "Sign that evidence was read; see what is due."),
     "page": Room("audit.cli.page", "page", "Write the verifier out as one page for a browser."),
 }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit import note
-from audit.approval import Ring, moment, written
+from audit.approval import moment, written
 from audit.checkpoint import SIZE_LIMIT
 from audit.evidence import members
 from audit.evidence.request import Asked, are_kinds
@@ -90,20 +90,3 @@ def _members(text: str) -> tuple[Member, ...]:
         before = match[3]
         found.append(Member(match[3], match[1], int(match[2])))
     return tuple(found)
-
-
-def not_signed(signed: Note, made: int, ring: Ring) -> str | None:
-    """Why no person of the ring stands for a manifest made at `made`; None where one does."""
-    known = {(person.name, person.key.key_id): person for person in ring.persons}
-    why, good = "nobody of the ring has signed it", False
-    for line in signed.signatures:
-        person = known.get((line.name, line.key_id))
-        if person is None:
-            continue
-        if not person.key.verifies(line.signature, signed.text):
-            return f"the signature of {person.name} is wrong"
-        if person.valid_from <= made < person.valid_to and (person.revoked is None or made < person.revoked):
-            good = True
-        else:
-            why = f"{person.name}, who signed it, was not valid when it was made"
-    return None if good else why

@@ -21,6 +21,7 @@ from audit.evidence.contents import Bodies, Contents
 from audit.evidence.lines import Read
 from audit.evidence.manifest import Manifest
 from audit.evidence.members import APPROVALS, BODIES, CHECKPOINT, COSIGNED, MANIFEST
+from audit.evidence.signers import not_signed
 from audit.evidence.verdict import EvidenceTampered, EvidenceVerdict, EvidenceVerified, Stop, bad
 from audit.layout import SEGMENT_LINES
 from audit.note import NOTE_LIMIT, MalformedNote, Note, VerifierKey
@@ -130,7 +131,7 @@ def _members(archive: Archive, ring: Ring | None) -> tuple[Manifest, Note]:
             raise bad(member.name, f"{member.name} is not the one that the manifest names")
     for name in sorted(measured.keys() - {MANIFEST}):
         raise bad(name, f"{name} is not in the manifest: it was put in later")
-    wrong = None if ring is None else manifest.not_signed(signed, told.made, ring)
+    wrong = None if ring is None else not_signed(signed, told.made, ring)
     if wrong is not None:
         raise bad(MANIFEST, f"the manifest cannot be believed: {wrong}")
     return told, signed

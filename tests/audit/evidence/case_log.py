@@ -130,7 +130,7 @@ class Case:
         return made
 
 
-def build(folder: Path, encrypted: bool = False) -> Case:
+def build(folder: Path, encrypted: bool = False, segment_lines: int = SEGMENT) -> Case:
     """The log with its documents, cosigned up to the end."""
     case = Case(folder / "trail", folder / "documents", KeyFolder(folder / "body-keys"))
     case.documents.mkdir(parents=True)
@@ -138,9 +138,11 @@ def build(folder: Path, encrypted: bool = False) -> Case:
     for name, data in (("old.json", OLD), ("new.json", NEW), ("gateway.yaml", CONFIG), ("other.txt", b"no record")):
         (case.documents / name).write_bytes(data)
     first, second = approval(OLD), approval(NEW)
-    Log.init(case.log, KEY, ORIGIN, segment_lines=SEGMENT)
+    Log.init(case.log, KEY, ORIGIN, segment_lines=segment_lines)
     keys = case.body_keys if encrypted else None
-    with Log.open(case.log, KEY, clock=hourly(), salt=counting_salt(), body_keys=keys, segment_lines=SEGMENT) as log:
+    with Log.open(
+        case.log, KEY, clock=hourly(), salt=counting_salt(), body_keys=keys, segment_lines=segment_lines
+    ) as log:
         for entry in entries(first, second):
             log.submit([entry]).result(timeout=30)
     (case.log / "approvals").mkdir(exist_ok=True)
