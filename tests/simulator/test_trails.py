@@ -184,8 +184,12 @@ def test_the_same_seed_makes_the_same_truth(tmp_path: Path, rehearsal: Rehearsal
     again = make(tmp_path / "again", WANTED, segment_lines=LINES)
     assert again.as_json() == rehearsal.truth.as_json()
     headers = [placed.header for placed in released.records(Layout(tmp_path / "again" / "trail", LINES))]
-    mine = [placed.header for placed in rehearsal.found()]
-    assert [(one.t, one.kind, one.body) for one in headers] == [(one.t, one.kind, one.body) for one in mine]
+    assert [timed(header) for header in headers] == [timed(placed.header) for placed in rehearsal.found()]
+
+
+def timed(header: Header) -> tuple[str, int, object]:
+    """All of a record that is no hash of others. The log tells a gap when its writer notices that there is room."""
+    return header.kind, 0 if header.kind == "log.gap" else header.t, header.body
 
 
 def test_pruned_and_encrypted_it_verifies_with_its_ring_and_its_body_keys(tmp_path: Path) -> None:
