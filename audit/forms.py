@@ -1,4 +1,5 @@
-"""The files that a segment's lines are taken from: as written, packed, or, where it was pruned, its leaf hashes only.
+"""The files that a segment's lines are taken from: as written, packed, or, where it was pruned, its leaf hashes only;
+and its bodies.
 
 `docs/reference/audit-format.md`, "Segments that were packed or pruned".
 """
@@ -140,3 +141,46 @@ def read_kept(path: Path, first: int, hashes: tuple[bytes, ...], origin: str) ->
             last = scanned.seq
             kept[last] = (line, scanned)
     return kept
+
+
+class Bodies:
+    """One segment's bodies, read one after the other. Owned by whoever made it.
+
+    The file is opened when the first is asked for: a segment may have none. A missing one is as if it were empty.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.taken = 0
+        """Bytes of the bodies so far, read or not."""
+        self._at = 0  # where the file stands
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> Bodies:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def rest(self) -> int:
+        """Bytes behind those taken."""
+        return size_of(self.path) - self.taken
+
+    def take(self, length: int) -> bytes:
+        """The next `length` bytes; fewer at the end of the file."""
+        if self._file is None:
+            try:
+                self._file = open_regular(self.path)
+            except FileNotFoundError:
+                return b""
+        if self._at != self.taken:
+            self._file.seek(self.taken)
+        data = self._file.read(length)
+        self.taken += len(data)
+        self._at = self.taken
+        return data
+
+    def skip(self, length: int) -> None:
+        """Leave out the next `length` bytes, whether they are there or not."""
+        self.taken += length

@@ -9,14 +9,17 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
+
+_BUFFER: Final = 2**16
+"""Bytes read at once: files are read from one end to the other."""
 
 
 def open_regular(path: Path) -> BinaryIO:
     """The file, for reading. FileNotFoundError where it is missing, OSError where it is anything else or unreadable."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     if stat.S_ISREG(os.fstat(handle).st_mode):
-        return os.fdopen(handle, "rb")
+        return os.fdopen(handle, "rb", _BUFFER)
     os.close(handle)
     raise OSError(errno.EINVAL, "not a regular file", str(path))
 

@@ -6,6 +6,7 @@ The offset of a record is `t - mono_us`. While the clocks run together it stays;
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from audit import kinds
@@ -41,18 +42,39 @@ def steps(before: Clocks, after: Clocks) -> bool:
     return after.t < before.t if jump is None else abs(jump) > THRESHOLD_US
 
 
-def breaks_promise(kind: str, before: Clocks, after: Clocks, promised_us: int) -> str | None:
-    """Why a record of `kind` does not fit behind the one before, under the writer's promise (0: none was made)."""
-    if not promised_us or kind in kinds.OPENINGS:
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a record does not fit behind the one before, if the writer promised to record every jump above some length
+    below `under_us`, microseconds."""
+
+    under_us: int
+    why: str
+
+    def holds(self, promised_us: int) -> bool:
+        """Against the promise in force; 0: none was made."""
+        return 0 < promised_us < self.under_us
+
+
+def objection(kind: str, before: Clocks, after: Clocks) -> Objection | None:
+    """What a promise would have against a record of `kind` behind the one before."""
+    if kind in kinds.OPENINGS:
         return None
     jump = jump_us(before, after)
     if jump is None:
-        return "is of another boot than the record before it, and the log was not opened in between"
+        why = "is of another boot than the record before it, and the log was not opened in between"
+        return Objection(NUMBER_LIMIT, why)
     if after.mono_us < before.mono_us:
-        return "was submitted before the record that stands before it: it was slipped in, or dated back"
-    if kind != kinds.STEP and abs(jump) > promised_us:
-        return f"is dated {abs(jump) / 1e6:.6f} s off the record before it, and no record tells of a step of the clock"
-    return None
+        why = "was submitted before the record that stands before it: it was slipped in, or dated back"
+        return Objection(NUMBER_LIMIT, why)
+    if kind == kinds.STEP or not jump:
+        return None
+    why = f"is dated {abs(jump) / 1e6:.6f} s off the record before it, and no record tells of a step of the clock"
+    return Objection(abs(jump), why)
+
+
+def elapsed_us(before: Clocks, after: Clocks) -> int:
+    """How long after one record the next was submitted; across boots by UTC, which may have been set meanwhile."""
+    return after.mono_us - before.mono_us if before.boot == after.boot else after.t - before.t
 
 
 def told(before: Reading | None, batch: Sequence[Timed]) -> tuple[Timed, ...]:

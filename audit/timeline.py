@@ -5,8 +5,16 @@ Memory is bounded: of each kind the first `LISTED` are listed, all are counted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Final
+
+from audit import kinds, step
+from audit.record import Header
+from audit.scope import Scope
+from audit.step import Clocks
+from audit.words import many
 
 LISTED: Final = 1_000
 """Moments listed of one kind."""
@@ -69,3 +77,102 @@ class Timeline:
     denials: int = 0
     silence_count: int = 0
     silences: tuple[Silence, ...] = ()
+
+
+_KINDS: Final = ("openings", "unclosed", "cuts", "gaps", "clock_steps", "key_changes", "prunings")
+"""The first fields of a timeline, in their order."""
+
+
+class Telling:
+    """A timeline in the making. Owned by whoever reads the records; what is out of the scope's period is left out."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._counts: Counter[str] = Counter()
+        self._moments: dict[str, list[Moment]] = {name: [] for name in _KINDS}
+        self._denied_records = self._denials = 0
+        self._silence_count = 0
+        self._silences: list[Silence] = []  # the longest so far
+
+    def own(self, header: Header, closed: bool) -> None:
+        """One of the log's own records; `closed`: the record before it closed the log."""
+        match header.kind:
+            case kinds.START | kinds.REBASE | kinds.OPEN:
+                self._note("openings", header.seq, header.t, _opening(header, closed))
+                if header.seq and not closed:
+                    self._note("unclosed", header.seq, header.t, _opening(header, closed))
+            case kinds.CUT:
+                self._note("cuts", header.seq, header.t, header.reason)
+            case kinds.GAP:
+                self._note("gaps", header.seq, header.t, f"{many(header.n, 'record')} not taken: {header.reason}")
+            case kinds.KEY:
+                self._note("key_changes", header.seq, header.t, f"the key changed to {header.decision}")
+            case kinds.PRUNED:
+                what = f"segments {header.rule} were pruned: {header.reason}"
+                self._note("prunings", header.seq, header.t, what)
+
+    def neighbours(self, seq: int, before: Clocks, after: Clocks) -> None:
+        """Record `seq` and the one before it: a step of the clock, a silence, or nothing."""
+        if step.steps(before, after):
+            self._note("clock_steps", seq, after.t, _step(before, after))
+        lasted = step.elapsed_us(before, after)
+        if lasted > SILENT_US and self._overlaps(before.t, after.t):
+            self._silence_count += 1
+            self._keep([Silence(seq - 1, before.t, lasted)])
+
+    def denied(self, t: int, n: int) -> None:
+        """A record of so many denials."""
+        if self._scope.covers(t):
+            self._denied_records += 1
+            self._denials += n
+
+    def add(self, following: Timeline) -> None:
+        """What stands behind all that was told so far, of the same scope."""
+        for name in _KINDS:
+            listed: Listed = getattr(following, name)
+            self._counts[name] += listed.count
+            self._moments[name] += listed.moments[: LISTED - len(self._moments[name])]
+        self._denied_records += following.denied_records
+        self._denials += following.denials
+        self._silence_count += following.silence_count
+        self._keep(following.silences)
+
+    def told(self) -> Timeline:
+        """Everything so far."""
+        listed = {name: Listed(self._counts[name], tuple(moments)) for name, moments in self._moments.items()}
+        return replace(
+            Timeline(),
+            **listed,
+            denied_records=self._denied_records,
+            denials=self._denials,
+            silence_count=self._silence_count,
+            silences=tuple(self._silences),
+        )
+
+    def _note(self, name: str, seq: int, t: int, what: str) -> None:
+        if self._scope.covers(t):
+            self._counts[name] += 1
+            if len(self._moments[name]) < LISTED:
+                self._moments[name].append(Moment(seq, t, what))
+
+    def _keep(self, more: Iterable[Silence]) -> None:
+        self._silences = sorted([*self._silences, *more], key=lambda one: (-one.lasted_us, one.after))[:SILENCES]
+
+    def _overlaps(self, begin: int, end: int) -> bool:
+        since, until = self._scope.since, self._scope.until
+        return (since is None or end > since) and (until is None or begin < until)
+
+
+def _opening(header: Header, closed: bool) -> str:
+    if header.seq == 0:
+        return "the log was begun" if header.kind == kinds.START else f"begun after a restore of {header.peer}"
+    how = "the log was opened again" if closed else "opened again; the writer before ended without closing the log"
+    return f"{how} ({header.reason})" if header.reason else how
+
+
+def _step(before: Clocks, after: Clocks) -> str:
+    jump = step.jump_us(before, after)
+    if jump is None:
+        return f"UTC is {(before.t - after.t) / 1e6:.6f} s behind what it was before the host was restarted"
+    way = "forward" if jump > 0 else "back"
+    return f"UTC went {way} by {abs(jump) / 1e6:.6f} s against the monotonic clock"

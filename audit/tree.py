@@ -65,6 +65,11 @@ class Growing:
         peaks.append(leaf)
         self._size += 1
 
+    def extend(self, leaves: Iterable[bytes]) -> None:
+        """Add leaf hashes at the end, one after the other."""
+        for leaf in leaves:
+            self.push(leaf)
+
     def root(self) -> bytes:
         if not self._peaks:
             return EMPTY_ROOT

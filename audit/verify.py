@@ -11,7 +11,6 @@ from pathlib import Path
 
 from audit import trust
 from audit.approval import Ring
-from audit.errors import BadKey
 from audit.layout import SEGMENT_LINES, Layout
 from audit.note import VerifierKey
 from audit.reader import Reader
@@ -19,8 +18,12 @@ from audit.scope import EVERYTHING, Scope
 from audit.secrecy import BodyKeys
 from audit.trust import Newest
 from audit.verdict import CouldNotTell, Stop, Tampered, Verdict, Verified
+from audit.workers import Paced, Start, WorkerDied, process, scanning
 
-__all__ = ["CouldNotTell", "Scope", "Tampered", "Verdict", "Verified", "verify"]
+__all__ = ["CouldNotTell", "Progress", "Scope", "Tampered", "Verdict", "Verified", "verify"]
+
+Progress = Callable[[int, int], None]
+"""Called with how many records were checked, and how many there are. It must not raise."""
 
 
 def verify(
@@ -31,29 +34,50 @@ def verify(
     body_keys: BodyKeys | None = None,
     scope: Scope = EVERYTHING,
     workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     segment_lines: int = SEGMENT_LINES,
+    start: Start = process,
 ) -> Verdict:
     """The verdict on the log in `folder` by keys that come from outside it.
 
     Approvals are judged by `ring`, encrypted bodies read with `body_keys`, where they are at hand. `scope` leaves
-    bodies out; the verdict says how many. `workers` processes check segments at the same time, and find what one
-    would.
-    `progress(records checked, records in all)` is called now and then, at most ten times a second, and at the end.
-    `segment_lines` is for tests.
+    bodies out, and the verdict says how many. `workers` segments are checked at the same time, each by a process of its
+    own if there are several: the verdict is that of one. The script that calls this with more than one must be one that
+    `multiprocessing` can import (`if __name__ == "__main__"`), and `body_keys` must be what pickle takes.
+
+    `progress` is called at most ten times a second, in this thread, and at the end. `segment_lines`, and `start`, which
+    starts a worker, are for tests.
     """
     layout = Layout(folder, segment_lines)
     try:
         newest = trust.newest_checkpoint(layout, public_keys)
-        reader = Reader(layout, newest.checkpoint, ring, body_keys)
-        reader.read()
+        told = Paced(_adding(newest.checkpoint.size, progress))
+        reader = Reader(layout, newest.checkpoint, ring, scope)
+        try:
+            with scanning(reader.segments, workers, told, start) as scans:
+                reader.read(scans, body_keys)
+        finally:
+            told.flush()
         return _whole(reader, layout, newest, public_keys)
     except Stop as stop:
         return stop.verdict
     except OSError as problem:
         return CouldNotTell(f"a file cannot be read: {problem}")
-    except BadKey as problem:
+    except WorkerDied as problem:
         return CouldNotTell(str(problem))
+
+
+def _adding(in_all: int, progress: Progress | None) -> Callable[[int], None]:
+    """Tells `progress` the sum of what it is told. Of a log that has to be begun again, it says no more than all."""
+    done = 0
+
+    def tell(more: int) -> None:
+        nonlocal done
+        done = min(done + more, in_all)
+        if progress is not None:
+            progress(done, in_all)
+
+    return tell
 
 
 def _whole(reader: Reader, layout: Layout, newest: Newest, keys: Sequence[VerifierKey]) -> Verified:
@@ -83,4 +107,6 @@ def _whole(reader: Reader, layout: Layout, newest: Newest, keys: Sequence[Verifi
         since=reader.since,
         proved_until=reader.until,
         unreleased_bytes=reader.unreleased(),
+        bodies_unread=reader.unread,
+        timeline=reader.telling.told(),
     )

