@@ -24,8 +24,10 @@ class TooLarge(AuditError):
 class Writer:
     """Owned by whoever makes the file. Nothing is whole before it is left."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], limit: int = LIMIT) -> None:
+        """`limit` is for tests: bytes of the longest member, and of all before the last."""
         self._file = file
+        self._limit = limit
         self._zip = zipfile.ZipFile(file, "w", allowZip64=False)
         self._members: list[Member] = []
 
@@ -40,13 +42,13 @@ class Writer:
         info = zipfile.ZipInfo(name, _TIME)
         info.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
         hasher, length = sha256(), 0
-        if self._file.tell() > LIMIT:
+        if self._file.tell() > self._limit:
             raise TooLarge(_TOO_LARGE)
 
         def take(data: bytes) -> None:
             nonlocal length
             length += len(data)
-            if length > LIMIT:
+            if length > self._limit:
                 raise TooLarge(_TOO_LARGE)
             hasher.update(data)
             to.write(data)

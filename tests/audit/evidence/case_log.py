@@ -13,7 +13,6 @@ from persons import RING, approved, at, key_of, request
 from trail_helpers import ORIGIN, SEGMENT, counting_salt
 
 from audit import checkpoint, note
-from audit.approval import Ring
 from audit.body import Body
 from audit.evidence.make import Given, Made, Maker, make
 from audit.evidence.request import Request, asked
@@ -121,10 +120,12 @@ class Case:
         given = {"keys": [PUBLIC], "ring": RING, "witness_keys": [WITNESS], "documents": (self.documents,)}
         return Given(**{**given, **changed})  # type: ignore[arg-type]
 
-    def make(self, out: Path, asked_for: Request | None = None, maker: str = "ana", **changed: object) -> Made:
+    def make(
+        self, out: Path, asked_for: Request | None = None, maker: str = "ana", replace: bool = False, **changed: object
+    ) -> Made:
         made = make(
             self.log, asked_for or Request(asked(FROM, TO), "RFI-7"), out, Maker(maker, key_of(maker)),
-            self.given(**changed), now=MADE, segment_lines=SEGMENT,
+            self.given(**changed), now=MADE, replace=replace, segment_lines=SEGMENT,
         )  # fmt: skip
         assert isinstance(made, Made), made
         return made
@@ -143,13 +144,19 @@ def build(folder: Path, encrypted: bool = False, segment_lines: int = SEGMENT) -
     with Log.open(
         case.log, KEY, clock=hourly(), salt=counting_salt(), body_keys=keys, segment_lines=segment_lines
     ) as log:
-        for entry in entries(first, second):
-            log.submit([entry]).result(timeout=30)
+        submit(log, entries(first, second))
     (case.log / "approvals").mkdir(exist_ok=True)
     for each in (first, second):
         (case.log / "approvals" / digest(each)).write_bytes(each)
     cosign_log(case.log)
     return case
+
+
+def submit(log: Log, given: Sequence[Entry]) -> None:
+    """Each an hour after the one before. The first is waited for: the log's own first record reads the clock, too."""
+    log.submit([given[0]]).result(timeout=30)
+    for future in [log.submit([entry]) for entry in given[1:]]:
+        future.result(timeout=30)
 
 
 def cosign_log(log: Path, time_s: int = 1_770_000_000) -> None:
@@ -158,7 +165,3 @@ def cosign_log(log: Path, time_s: int = 1_770_000_000) -> None:
     _, signed = checkpoint.parse(data)
     line = cosign(signed.text, WITNESS.name, WITNESS_KEY_PRIVATE, time_s)
     (log / "cosigned").write_bytes(data + note.signature_line(line))
-
-
-def ring() -> Ring:
-    return RING

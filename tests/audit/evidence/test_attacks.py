@@ -1,4 +1,4 @@
-"""Every attack of the corpus gets the verdict that it must have, by both verifiers: the kind, the member, the record."""
+"""Every attack of the corpus gets its verdict, by both verifiers: the kind, the member named, the record named."""
 
 from __future__ import annotations
 
