@@ -15,6 +15,7 @@ from audit.body import Body
 from audit.kinds import APPROVAL
 from audit.note import Signature, verifier_key
 from audit.record import Entry
+from simulator.trails.plan import whole_second
 
 AUTHOR: Final = "otto.berg"
 APPROVERS: Final = ("ana.lopez", "ben.okafor", "cy.tanaka")
@@ -65,14 +66,15 @@ class People:
 
 def people(seed: int, begin_us: int) -> People:
     """The persons, valid from a year before the trail begins until four years later."""
-    start = begin_us - _YEAR_US - begin_us % 1_000_000
+    first_day = whole_second(begin_us)
+    start = first_day - _YEAR_US
     persons = tuple(
         Person(
             verifier_key(name, drawn_key(seed, name).public_key()),
             role,
             start,
             start + 5 * _YEAR_US,
-            begin_us - begin_us % 1_000_000 if name == _LEFT else None,
+            first_day if name == _LEFT else None,
         )
         for name, role in _ROLES.items()
     )

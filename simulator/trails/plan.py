@@ -17,6 +17,11 @@ HOUR_US: Final = 60 * MINUTE_US
 DAY_US: Final = 24 * HOUR_US
 
 
+def whole_second(micros: int) -> int:
+    """What is below a second is cut off: approvals and reviews know no more."""
+    return micros - micros % SECOND_US
+
+
 class What(StrEnum):
     """The kinds of incidents. The values are what `--without` and the ground truth call them."""
 
@@ -62,7 +67,7 @@ _HABITS: Final = {
     What.CONTRACT_REFUSED: _Habit(60, 5 * MINUTE_US, 15 * MINUTE_US),
     What.KEY_CHANGE: _Habit(80, 3 * MINUTE_US, 6 * MINUTE_US),
     What.WITNESS_LOST: _Habit(40, HOUR_US, 2 * HOUR_US),
-    What.REVIEW: _Habit(30, MINUTE_US, MINUTE_US),
+    What.REVIEW: _Habit(14, MINUTE_US, MINUTE_US),
 }
 
 _FIRST_HOUR, _LAST_HOUR = 1, 20

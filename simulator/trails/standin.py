@@ -11,6 +11,7 @@ from typing import Final
 
 from audit import note
 from audit.approval import Request
+from audit.evidence.review import EVERY_DAYS, Review
 from audit.kinds import CONTRACT_CHANGE, REVIEW
 from audit.note import verifier_key
 from audit.record import Entry
@@ -21,7 +22,7 @@ from simulator.trails import control
 from simulator.trails.home import ORIGIN, Home
 from simulator.trails.host import Clock
 from simulator.trails.people import APPROVERS, AUTHOR, REVIEWER, People, drawn_key, presented
-from simulator.trails.plan import SECOND_US
+from simulator.trails.plan import DAY_US, SECOND_US, whole_second
 from simulator.trails.site import Files, Values
 from simulator.trails.trail import Trail
 from simulator.trails.witness import Witness
@@ -49,6 +50,7 @@ class StandIn:
         self._in_force: str | None = None  # the digest of the contract that the trail said last
         self._number = 0  # of the stream's last publication
         self._reviews = 0
+        self._reviewed_us = whole_second(clock.utc_us)  # up to when the trail was reviewed, UTC
         self._tickets = itertools.count(2001)
         self.contract = Contract.parse(files, "rehearsal")
         self._values = Values(self.contract, people.seed)
@@ -96,8 +98,8 @@ class StandIn:
 
     def _approval(self, contract: Contract, ticket: str, names: Sequence[str]) -> str:
         """Somebody's word for a contract, where verifiers find it, and the record that it was presented. Its digest."""
-        asked_us = self._clock.utc_us - 3600 * SECOND_US
-        request = Request("contract", contract.digest, AUTHOR, ticket, asked_us - asked_us % SECOND_US)
+        effective_us = whole_second(self._clock.utc_us - 3600 * SECOND_US)
+        request = Request("contract", contract.digest, AUTHOR, ticket, effective_us)
         given = self._people.approve(request, names)
         self._trail.keep_approval(given)
         self._trail.record(presented(given, self._people.ring, AUTHOR, self._clock.utc_us))
@@ -207,12 +209,25 @@ class StandIn:
         """Somebody looks the trail over, up to its newest checkpoint, and signs what they found."""
         self._trail.settle()
         self._reviews += 1
-        findings = 0 if self._reviews % 3 else 1
-        seen = self._trail.layout.checkpoint.read_bytes()
-        reviewed, decision = sha256(seen).hexdigest(), "findings" if findings else "nothing found"
-        text = f"derms.rehearsal-review/1\n{ORIGIN}\n{reviewed}\n{decision}\n{findings}\n".encode()
+        findings = (
+            "" if self._reviews % 3 else f"A host knocked that no rule should have let through, {self.ticket()}\n"
+        )
+        seen, until_us = self._trail.layout.checkpoint.read_bytes(), whole_second(self._clock.utc_us)
+        since_us, self._reviewed_us = self._reviewed_us, until_us
+        review = Review(
+            ORIGIN,
+            sha256(seen).hexdigest(),  # what stands in for an evidence file
+            since_us,
+            until_us,
+            int(bool(findings)),
+            sha256(findings.encode()).hexdigest() if findings else None,
+            until_us,
+            until_us + EVERY_DAYS * DAY_US,
+        )
+        text = str(review).encode()
         signed = text + b"\n" + note.signature_line(self._people.signature(REVIEWER, text))
-        self._home.keep(seen)
-        self._home.keep(signed)
-        digests = {"evidence": reviewed, "review": sha256(signed).hexdigest()}
-        self._trail.record(Entry(REVIEW, peer=REVIEWER, decision=decision, n=findings, digests=digests))
+        for document in (seen, signed, *([findings.encode()] if findings else [])):
+            self._home.keep(document)
+        decision = "findings" if findings else "nothing found"
+        digests = {"evidence": review.evidence, "review": sha256(signed).hexdigest()}
+        self._trail.record(Entry(REVIEW, peer=REVIEWER, decision=decision, n=review.findings, digests=digests))

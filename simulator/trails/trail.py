@@ -22,6 +22,7 @@ from gateway import records
 from gateway.denials import Denial, Denials
 from simulator.trails.host import Clock, FailingDisk
 from simulator.trails.people import APPROVERS, AUTHOR, People
+from simulator.trails.plan import whole_second
 from simulator.trails.truth import Tally
 
 _AT_ONCE: Final = 512
@@ -193,8 +194,8 @@ class Trail:
         if segment is None:
             return
         said = pruning(segment.span.segment, [segment.sealed])
-        utc_us = self._clock.utc_us
-        request = Request(approval.PRUNE, said.subject(self._log.origin), AUTHOR, ticket, utc_us - utc_us % 1_000_000)
+        subject, effective_us = said.subject(self._log.origin), whole_second(self._clock.utc_us)
+        request = Request(approval.PRUNE, subject, AUTHOR, ticket, effective_us)
         given = people.approve(request, APPROVERS[:2])
         reason = f"ticket {ticket}; rehearsed, before any rule of retention allows it"
         keeping.prune(self._log, self._layout, [segment], given, reason)

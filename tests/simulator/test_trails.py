@@ -15,6 +15,8 @@ from click.testing import CliRunner
 from audit import approval, keys, released
 from audit.approval import Approved, Ring
 from audit.body import Opened
+from audit.evidence import review
+from audit.evidence.review import Filed
 from audit.layout import Layout
 from audit.record import Header
 from audit.released import Placed
@@ -138,6 +140,18 @@ def test_each_contract_in_force_has_two_persons_and_its_document(rehearsal: Rehe
     }
     for digest in named:
         assert sha256((rehearsal.home.documents / digest).read_bytes()).hexdigest() == digest
+
+
+def test_each_review_is_signed_and_follows_the_one_before(rehearsal: Rehearsal) -> None:
+    filed = []
+    for header in rehearsal.of_kind("review"):
+        found, signed = review.parse((rehearsal.home.documents / header.digests["review"]).read_bytes())
+        assert (found.evidence, found.findings) == (header.digests["evidence"], header.n)
+        assert header.decision == ("findings" if header.n else "nothing found")
+        if found.findings_digest is not None:
+            assert (rehearsal.home.documents / found.findings_digest).exists()
+        filed.append(Filed(header.digests["review"], found, signed))
+    assert list(review.warnings(filed, rehearsal.ring, filed[-1].review.due - 1)) == []
 
 
 def test_no_record_names_a_contract_that_is_not_in_force(rehearsal: Rehearsal) -> None:
