@@ -102,7 +102,8 @@ def _counts(facts: Facts, verdict: Verified) -> list[Sequence[object]]:
         ("records that the checkpoint covers", verdict.records),
         ("of them, pruned by a record that says so", verdict.pruned_records),
         ("bodies of values", verdict.bodies),
-        ("of them, encrypted / read with their keys", f"{verdict.encrypted_bodies} / {verdict.decrypted_bodies}"),
+        ("of them, encrypted", verdict.encrypted_bodies),
+        ("of the encrypted, read with their keys", verdict.decrypted_bodies),
         ("of them, left out by what was asked", verdict.bodies_unread),
         ("openings of the log", verdict.openings),
         ("ends without closing", verdict.timeline.unclosed.count),
@@ -110,7 +111,7 @@ def _counts(facts: Facts, verdict: Verified) -> list[Sequence[object]]:
         ("gaps for want of disk", verdict.gaps),
         ("steps of the clock", verdict.clock_steps),
         ("changes of the key", verdict.key_changes),
-        ("denials (records of them)", f"{verdict.timeline.denials} ({verdict.timeline.denied_records})"),
+        ("denials", verdict.timeline.denials),
         ("bytes behind the checkpoint, no part of this", "cannot be counted" if unreleased is None else unreleased),
     ]
     uncovered = not_cosigned(facts.reach, verdict.records)
@@ -169,9 +170,9 @@ def _of_tally(tally: Tally) -> list[str]:
         )
         for one in tally.denials
     ]
-    heads = ("day (UTC)", "out: records", "out: points", "in: records", "in: commands", "denied")
+    heads = ("day (UTC)", "out: records", "what they stand for", "in: records", "what they stand for", "denied")
     return [
-        *_section("Crossings by day", _table(heads, days)),
+        *_section("Crossings by day, out to SCADA and in from it", _table(heads, days)),
         *_section(
             "Denials by peer and rule", _table(("peer", "rule", "how often", "records", "first", "last"), denials)
         ),

@@ -31,6 +31,7 @@ _COUNTED: Final = re.compile(
     rb'"dir":"(in|out)?","kind":"([^"]+)","mono_us":[0-9]+,"n":([0-9]+),"origin":.*,"t":([0-9]+),"v":1\}$', re.DOTALL
 )
 """What is counted of a line. No text in it can look like this, for its quotes are escaped."""
+_IN_FORCE: Final = frozenset({"config", "policy", "table"})
 _EVERY: Final = 4096
 """Records between two words about how far the counting is."""
 
@@ -165,8 +166,7 @@ class _Counting:
         self.counts[header.kind] += 1
         listed = self.moments[header.kind]
         if len(listed) < LISTED:
-            said = (header.decision, f"by {header.peer}" if header.peer else "", header.rule, header.reason)
-            listed.append(Moment(header.seq, header.t, ", ".join(part for part in said if part)))
+            listed.append(Moment(header.seq, header.t, _said(header)))
 
     def result(self, root: str) -> Tally:
         denials = [Denials(*pair, *group) for pair, group in self.denials.items()]
@@ -178,3 +178,10 @@ class _Counting:
             tuple(sorted(denials, key=lambda one: (one.peer is None, -one.count, one.peer or "", one.rule or ""))),
             tuple((kind, Listed(self.counts[kind], tuple(self.moments[kind]))) for kind in HAPPENINGS),
         )
+
+
+def _said(header: Header) -> str:
+    """What a happening says, its decision first, and the beginning of each digest that it names but those in force."""
+    named = [f"{name} {digest[:16]}…" for name, digest in header.digests.items() if name not in _IN_FORCE]
+    said = (header.decision, f"by {header.peer}" if header.peer else "", header.rule, header.reason, *named)
+    return ", ".join(part for part in said if part)

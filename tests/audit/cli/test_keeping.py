@@ -12,9 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trail_helpers import ORIGIN, SEGMENT, entries
 
 from audit import keeping, keys
-from audit.cli import audit
+from audit.cli import audit, moments
 from audit.cli import keeping as commands
-from audit.cli import moments
 from audit.layout import Layout
 from audit.log import Log
 from audit.record import Reading
