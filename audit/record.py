@@ -181,6 +181,7 @@ _REASONS = _grammar(rb'<T>,"rule":<T>')
 _SESSION = _grammar(rb"<T>")
 _NEWER = re.compile(rb'\{.*,"v":([2-9]|[1-9][0-9]{1,8})\}', re.DOTALL)
 _LARGEST = b"%d" % (NUMBER_LIMIT - 1)
+_MOST_DIGITS = len(_LARGEST)
 _HEX_DIGITS = b"0123456789abcdef"
 _SEEN = 128
 """Answers kept of each kind of piece. Most pieces of a line are those of a line not far before it."""
@@ -225,9 +226,9 @@ def _ref(beginning: bytes) -> tuple[BodyRef | None, bytes]:
 
 def _is_number(digits: bytes) -> bool:
     """Below 2^53, without leading zeros; of as many digits as the largest has, byte order is the order of numbers."""
-    if len(digits) >= len(_LARGEST) and (len(digits) > len(_LARGEST) or digits > _LARGEST):
+    if not digits.isdigit() or (digits < b"1" and digits != b"0"):
         return False
-    return digits.isdigit() and (digits >= b"1" or digits == b"0")
+    return len(digits) < _MOST_DIGITS or (len(digits) == _MOST_DIGITS and digits <= _LARGEST)
 
 
 def _is_digest(text: bytes) -> bool:
