@@ -148,13 +148,10 @@ def _in_words(made: Made | Refused, log: Path, out: Path) -> str:
 
 
 def _refused_in_words(refused: Refused, log: Path, out: Path) -> str:
-    match refused.verdict:
-        case Tampered(_, where, what):
-            return f"TAMPERED: {log}\n{what}\nin {where}"
-        case CouldNotTell(why):
-            return f"COULD NOT TELL: {log}\n{why}"
-        case EvidenceTampered():
-            return words.in_words(refused.verdict, out)
+    verdict = refused.verdict
+    if isinstance(verdict, Tampered):
+        return f"TAMPERED: {log}\n{verdict.what}\nin {verdict.where}"
+    return words.in_words(verdict, log if isinstance(verdict, CouldNotTell) else out)
 
 
 def _warnings(made: Made) -> Iterator[str]:

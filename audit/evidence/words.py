@@ -8,20 +8,18 @@ from typing import Any
 
 from audit.approval import written
 from audit.evidence.statement import kinds_in_words
-from audit.evidence.verdict import EvidenceTampered, EvidenceVerdict, EvidenceVerified
+from audit.evidence.verdict import EvidenceVerdict, EvidenceVerified
 from audit.verdict import CouldNotTell
 from audit.witness import cosignature
 from audit.words import many, utc
 
 
 def as_object(verdict: EvidenceVerdict) -> dict[str, Any]:
-    match verdict:
-        case EvidenceVerified():
-            return {"verdict": "verified", "evidence": True} | _verified_as_object(verdict)
-        case EvidenceTampered(member, first_bad, what):
-            return {"verdict": "tampered", "member": member, "first_bad": first_bad, "what": what}
-        case CouldNotTell(why):
-            return {"verdict": "could_not_tell", "why": why}
+    if isinstance(verdict, EvidenceVerified):
+        return {"verdict": "verified", "evidence": True} | _verified_as_object(verdict)
+    if isinstance(verdict, CouldNotTell):
+        return {"verdict": "could_not_tell", "why": verdict.why}
+    return {"verdict": "tampered", "member": verdict.member, "first_bad": verdict.first_bad, "what": verdict.what}
 
 
 def _verified_as_object(verdict: EvidenceVerified) -> dict[str, Any]:
@@ -64,13 +62,13 @@ def _complete_up_to(verdict: EvidenceVerified) -> str | None:
 
 
 def in_words(verdict: EvidenceVerdict, path: Path) -> str:
-    match verdict:
-        case EvidenceVerified():
-            return "\n".join((f"VERIFIED: {path}", *_verified_in_words(verdict)))
-        case EvidenceTampered(member, _, what):
-            return f"TAMPERED: {path}\n{what}" + ("" if member is None else f"\nin {member} of the file")
-        case CouldNotTell(why):
-            return f"COULD NOT TELL: {path}\n{why}"
+    if isinstance(verdict, EvidenceVerified):
+        return "\n".join((f"VERIFIED: {path}", *_verified_in_words(verdict)))
+    if isinstance(verdict, CouldNotTell):
+        return f"COULD NOT TELL: {path}\n{verdict.why}"
+    return f"TAMPERED: {path}\n{verdict.what}" + (
+        "" if verdict.member is None else f"\nin {verdict.member} of the file"
+    )
 
 
 def _verified_in_words(verdict: EvidenceVerified) -> Iterator[str]:

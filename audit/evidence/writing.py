@@ -14,6 +14,9 @@ from audit.evidence.members import LIMIT
 
 _TIME: Final = (1980, 1, 1, 0, 0, 0)  # the same for all: times are not looked at
 
+_MOST: Final = 65_535
+"""Members that a zip file without zip64 counts: few enough for a manifest to have room for them."""
+
 Sink = Callable[[bytes], None]
 
 
@@ -24,10 +27,11 @@ class TooLarge(AuditError):
 class Writer:
     """Owned by whoever makes the file. Nothing is whole before it is left."""
 
-    def __init__(self, file: IO[bytes], limit: int = LIMIT) -> None:
-        """`limit` is for tests: bytes of the longest member, and of all before the last."""
+    def __init__(self, file: IO[bytes], limit: int = LIMIT, most: int = _MOST) -> None:
+        """Limits for tests: bytes of the longest member, and of all before the last; members."""
         self._file = file
         self._limit = limit
+        self._most = most
         self._zip = zipfile.ZipFile(file, "w", allowZip64=False)
         self._members: list[Member] = []
 
@@ -42,7 +46,7 @@ class Writer:
         info = zipfile.ZipInfo(name, _TIME)
         info.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
         hasher, length = sha256(), 0
-        if self._file.tell() > self._limit:
+        if self._file.tell() > self._limit or len(self._members) >= self._most:
             raise TooLarge(_TOO_LARGE)
 
         def take(data: bytes) -> None:
@@ -71,6 +75,6 @@ class Writer:
 
 
 _TOO_LARGE: Final = (
-    f"the evidence is larger than the {LIMIT} bytes that one member, or all but the last, may have: "
-    "ask for a shorter period, or withhold values"
+    f"the evidence is larger than the {LIMIT} bytes that one member, or all but the last, may have, "
+    f"or it has more than {_MOST} members: ask for a shorter period, or withhold values"
 )

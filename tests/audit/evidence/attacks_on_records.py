@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from typing import Final
 
 from attack import (
@@ -26,7 +27,7 @@ from persons import at
 
 from audit import proof, record
 from audit.evidence import subtrees
-from audit.evidence.members import AFTER, BEFORE, BODIES, HEADERS, PATHS
+from audit.evidence.members import AFTER, BEFORE, BODIES, COSIGNED, HEADERS, PATHS
 from audit.tree import Growing, peak_ranges, root_of
 
 SAMPLED: Final = (9, 24, 27)
@@ -236,6 +237,8 @@ def _samples() -> Iterator[Attack]:
     for what, alter in spelled:
         yield Attack(f"sample: paths, {what}", altering(PATHS, alter), TAMPERED, PATHS, base="sample")
     yield Attack("sample: not asked for", _period(BODIES, kinds=("denied",)), TAMPERED, HEADERS, SAMPLED[0], "sample")
+    shorter = _period(BODIES, until=at("2026-01-05T12:00:00Z"))
+    yield Attack("sample: one not asked for", shorter, TAMPERED, HEADERS, SAMPLED[1], base="sample")
     yield Attack("sample: as if complete", _as_if_complete, TAMPERED, HEADERS, SAMPLED[0] + 1, base="sample")
     yield Attack("sample: malformed line", editing_line(1, b'"n":1,', b'"n": 1,'), TAMPERED, HEADERS, base="sample")
     yield Attack("complete, as if a sample", _as_if_sampled, TAMPERED, PATHS)
@@ -335,6 +338,17 @@ def _bodies() -> Iterator[Attack]:
         yield Attack(f"{base}: empty", putting(BODIES, b""), TAMPERED, BODIES, 6, base=base)
     anew = bodies_with(lambda stored: {**stored, 7: zlib.compress(zlib.decompress(stored[7]), 0)})
     yield Attack("compressed anew", anew, TAMPERED, BODIES, 7)
+    for what, ref, stored in (
+        ("no length", {"len": 0}, b""),
+        ("too long", {"len": 2**24 + 1}, b""),
+        ("no zlib stream", None, b"x" * 30),
+        ("no body in it", None, zlib.compress(b"[]")),
+        ("another root", {"root": "00" * 32}, None),
+    ):
+        act = _signed_by_the_log(ref, stored)
+        yield Attack(f"whole log anew, a value with {what}", act, TAMPERED, BODIES, 5, base="whole")
+    yield Attack("whole log anew", _other_words, TAMPERED, COSIGNED, base="whole")
+    yield Attack("whole log anew, and no witness", _other_words, VERIFIED, base="whole", witness=False)
     yield Attack("the value of a record not asked for", _body_of_first, TAMPERED, BODIES, 6)
 
 
@@ -348,6 +362,41 @@ def bodies_with(alter: Callable[[dict[int, bytes]], dict[int, bytes]]) -> Callab
 
 def _bit(stored: bytes) -> bytes:
     return stored[:20] + bytes([stored[20] ^ 16]) + stored[21:]
+
+
+def _log_anew(forge: Forge) -> bytes:
+    """What whoever has the log's key can do: chain all lines anew, and sign their root. Of the whole log only."""
+    forge.chain_anew(0)
+    drop_tables(forge)
+    forge.check_anew(root=root_of(_leaves(forge)))
+    return forge.sign()
+
+
+def drop_tables(forge: Forge) -> None:
+    for name in [name for name in forge.members if name.startswith("tables/")]:
+        del forge.members[name]
+
+
+def _other_words(forge: Forge) -> bytes:
+    forge.edit_line(13, b"refused", b"allowed")
+    return _log_anew(forge)
+
+
+def _signed_by_the_log(ref: dict[str, object] | None, stored: bytes | None) -> Callable[[Forge], bytes]:
+    """Record 5 with another body, or another word of it. `ref` None: as the stored bytes make it."""
+
+    def act(forge: Forge) -> bytes:
+        bodies, header = forge.bodies(), forge.line(5)
+        bodies[5] = bodies[5] if stored is None else stored
+        told = {"len": len(bodies[5]), "sha256": sha256(bodies[5]).hexdigest()} if ref is None else ref
+        lines = forge.lines
+        assert header.body is not None
+        lines[5] = record.encode(replace(header, body=replace(header.body, **told)))  # type: ignore[arg-type]
+        forge.lines = lines
+        forge.put_bodies(bodies)
+        return _log_anew(forge)
+
+    return act
 
 
 def _body_of_first(forge: Forge) -> bytes:

@@ -74,5 +74,9 @@ def test_no_member_is_longer_than_a_member_may_be(tmp_path: Path) -> None:
         writer.put("a", [b"x" * 99], stored=True)
         with pytest.raises(TooLarge, match="shorter period"):
             writer.put("b", [b"x"])
+    with (tmp_path / "c.zip").open("w+b") as file, Writer(file, most=1) as writer:
+        writer.put("a", [b"x"])
+        with pytest.raises(TooLarge):
+            writer.put("b", [b"x"])
     with (tmp_path / "b.zip").open("w+b") as file, Writer(file, limit=99) as writer, pytest.raises(TooLarge):
         writer.put("a", [b"x" * 60, b"x" * 60])

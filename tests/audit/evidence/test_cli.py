@@ -14,6 +14,7 @@ from two_verifiers import ring_text
 
 from audit import keys
 from audit.cli import audit
+from audit.evidence import cli as command
 from audit.layout import SEGMENT_LINES
 
 PERIOD = ("--from", "2026-01-05T05:30:00Z", "--to", "2026-01-06T04:30:00Z")
@@ -147,6 +148,17 @@ def test_verify_tells_evidence_from_a_log(case: Case, tmp_path: Path) -> None:
     out.write_bytes(forged)
     assert run("verify", out, *by).exit_code in (1, 2)
     assert run("verify", out, "--key", tmp_path / "ring").exit_code == 2
+
+
+def test_a_fault_of_the_verifier_is_no_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_memory(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    (tmp_path / "audit.pub").write_text(f"{PUBLIC}\n")
+    monkeypatch.setattr(command, "verify", without_memory)
+    told = run("verify", tmp_path / "audit.pub", "--key", tmp_path / "audit.pub", "--json")
+    assert told.exit_code == 2
+    assert "the verifier itself failed (MemoryError" in json.loads(told.stdout)["why"]
 
 
 def test_a_file_that_was_altered(case: Case, tmp_path: Path) -> None:

@@ -240,7 +240,8 @@ def test_changes_of_which_nobody_can_be_sure(tmp_path: Path) -> None:
 
 
 def test_more_than_the_statement_lists(tmp_path: Path) -> None:
-    changes = [Entry("contract.change", digests={"contract": f"{number:064x}"}) for number in range(LISTED + 2)]
+    digests = [f"{number:064x}" for number in range(LISTED + 2)]
+    changes = [Entry("contract.change", digests={"approval": each, "contract": each}) for each in digests]
     case = case_log.build(tmp_path / "other")
     log = tmp_path / "trail"
     Log.init(log, KEY, ORIGIN, segment_lines=SEGMENT)
@@ -251,7 +252,7 @@ def test_more_than_the_statement_lists(tmp_path: Path) -> None:
     assert f"{LISTED + 2} contract changes" in statement
     assert "The others stand in tables/changes.csv." in statement
     assert "and perhaps others" in statement
-    assert len(made.missing) == LISTED
+    assert len(made.missing) == len(made.approvals_missing) == LISTED
 
 
 def test_a_mark(case: Case, tmp_path: Path) -> None:

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+from collections import deque
+from pathlib import Path
+
+import case_log
 import pytest
+from case_log import FROM, TO
 from hypothesis import given
 from hypothesis import strategies as st
+from trail_helpers import SEGMENT
 
-from audit.evidence.selection import Span
+from audit.errors import Damaged
+from audit.evidence.gathering import lines_of, scanned_of
+from audit.evidence.request import Request, asked
+from audit.evidence.selection import Chosen, Span, choose
+from audit.layout import Layout
+from audit.released import Position
+
+
+def test_a_log_that_changes_under_its_reader(tmp_path: Path) -> None:
+    case = case_log.build(tmp_path)
+    lines = case.log / "headers" / "00000001.jsonl"
+    lines.write_bytes(lines.read_bytes().replace(b'"v":1', b'"v":x', 1))
+    layout = Layout(case.log, SEGMENT)
+    with pytest.raises(Damaged, match="record 8 cannot be read any more"):
+        choose(layout, 33, "", Request(asked(FROM, TO)), lambda done: None)
+    with pytest.raises(Damaged, match="record 8 cannot be read any more"):
+        deque(map(scanned_of, lines_of(layout, 33, Chosen(Position(), 33, 33, None))), maxlen=0)
 
 
 def span(times: list[int], since: int, until: int) -> tuple[int, int]:
