@@ -16,7 +16,7 @@ from audit.scope import Scope
 from audit.spoken import freshness, happenings, not_cosigned, to_explain, what_stands
 from audit.tally import Tally
 from audit.timeline import Listed
-from audit.verdict import CouldNotTell, Tampered, Verdict, Verified
+from audit.verdict import Tampered, Verdict, Verified
 from audit.witness import attested
 from audit.witness.attested import Reach
 from audit.words import lasting, many, printable, utc
@@ -69,20 +69,23 @@ def _period(facts: Facts) -> str:
 
 
 def _verdict(facts: Facts) -> list[str]:
+    word, said = _word(facts)
+    return [f"<div class=verdict><p class=word>{word}</p>", *(f"<p>{_text(one)}</p>" for one in said), "</div>"]
+
+
+def _word(facts: Facts) -> tuple[str, list[str]]:
+    """The verdict in a word, as HTML, and in sentences."""
     match facts.verdict:
         case Verified() as verified:
-            word = "&#x2713; VERIFIED"
-            said = [
+            return "&#x2713; VERIFIED", [
                 f"Of the {many(verified.records, 'record')} that the log's signed checkpoint covers, none was altered, "
                 "none slipped in, and none taken away without a record that says so.",
                 _sentence(freshness(verified.proved_until, facts.made)),
                 _sentence(attested.in_words(facts.reach, verified.records)),
             ]
         case Tampered(_, where, what) as tampered:
-            word, said = "&#x2717; TAMPERED", [f"{what}, in {where}.", what_stands(tampered)]
-        case CouldNotTell(why):
-            word, said = "? COULD NOT TELL", [why, "Treat this as an alarm until somebody has found out why."]
-    return [f"<div class=verdict><p class=word>{word}</p>", *(f"<p>{_text(one)}</p>" for one in said), "</div>"]
+            return "&#x2717; TAMPERED", [f"{what}, in {where}.", what_stands(tampered)]
+    return "? COULD NOT TELL", [facts.verdict.why, "Treat this as an alarm until somebody has found out why."]
 
 
 def _of_verified(facts: Facts, verdict: Verified) -> list[str]:

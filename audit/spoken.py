@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from audit.timeline import SILENT_US, Listed, Moment, Timeline
-from audit.verdict import CouldNotTell, Tampered, Verdict, Verified
+from audit.verdict import Tampered, Verdict, Verified
 from audit.witness import attested
 from audit.witness.attested import Reach
 from audit.witness.coverage import NotWitnessed
@@ -30,8 +30,7 @@ def as_object(verdict: Verdict, reach: Reach | None) -> dict[str, Any]:
             return {"verdict": "verified"} | fields
         case Tampered():
             return {"verdict": "tampered"} | asdict(verdict) | {"where": str(verdict.where)}
-        case CouldNotTell():
-            return {"verdict": "could_not_tell", "why": verdict.why}
+    return {"verdict": "could_not_tell", "why": verdict.why}
 
 
 def in_words(verdict: Verdict, reach: Reach | None, log: Path, now_us: int) -> str:
@@ -41,8 +40,7 @@ def in_words(verdict: Verdict, reach: Reach | None, log: Path, now_us: int) -> s
             return "\n".join([f"VERIFIED: {log}", *_verified(verdict, reach, now_us)])
         case Tampered(_, where, what):
             return f"TAMPERED: {log}\n{what}\nin {where}\n{what_stands(verdict)}"
-        case CouldNotTell(why):
-            return f"COULD NOT TELL: {log}\n{why}"
+    return f"COULD NOT TELL: {log}\n{verdict.why}"
 
 
 def what_stands(verdict: Tampered) -> str:

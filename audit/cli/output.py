@@ -33,14 +33,14 @@ def say(text: str) -> None:
     """Print a verdict, in UTF-8; bytes of a path that are no text as escapes, which JSON has, too."""
     try:
         if sys.stdout is None:
-            raise OSError(errno.EBADF, "it is closed")
+            raise OSError(errno.EBADF, "it is closed")  # pragma: no cover - as above
         click.echo(text.encode("utf-8", "backslashreplace"))
-    except OSError as problem:
+    except OSError as problem:  # pragma: no cover - seen in processes of their own, whose output is closed
         _silence_stdout()
         raise Undecided(f"the verdict cannot be written to standard output: {problem.strerror}") from None
 
 
-def _silence_stdout() -> None:
+def _silence_stdout() -> None:  # pragma: no cover - as above
     """What is still buffered goes nowhere, or the interpreter would try it again as it ends."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -63,7 +63,7 @@ def reading(log: Path) -> Iterator[None]:
     """What goes wrong with reading a log, in one sentence and without a traceback."""
     try:
         yield
-    except BrokenPipeError:
+    except BrokenPipeError:  # pragma: no cover - as above
         raise  # whoever read it has seen enough; the program ends without a word
     except (OSError, ValueError, MalformedNote, NotOneMember, AuditError) as problem:
         raise Undecided(f"{log} cannot be shown: {_in_plain_words(problem)}") from None

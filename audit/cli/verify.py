@@ -85,7 +85,7 @@ def verify_command(
     LOG is a log's folder, or an evidence file. Exit 0: verified. 1: tampered, and nothing else. 2: could not tell.
     """
     by, scope = Given(**given), Scope(since, until, not headers_only)
-    if log.is_file():
+    if _is_file(log):
         context.exit(_of_evidence(log, by, scope, html_file, as_json))
     _refuse(by, html_file)
     verdict, reach = _judged(log, by, scope, workers, as_json)
@@ -100,6 +100,13 @@ def verify_command(
         facts = Facts(str(log), now, scope, verdict, reach, counted if isinstance(counted, Tally) else None)
         code = code if _written(html_file, facts) else code or COULD_NOT_TELL
     context.exit(code)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False  # whoever opens it as a log will say what is wrong
 
 
 def _of_evidence(path: Path, by: Given, scope: Scope, html_file: Path | None, as_json: bool) -> int:
@@ -121,7 +128,7 @@ def _refuse(by: Given, html_file: Path | None) -> None:
     """What cannot be done, before anything was read."""
     if by.cosigned is not None and by.witness_key is None:
         raise click.UsageError("--cosigned needs --witness-key: who is to have cosigned it?")
-    if html_file is not None and (html_file.exists() or html_file.is_symlink()):
+    if html_file is not None and os.path.lexists(html_file):
         raise Undecided(f"{html_file} exists; nothing is overwritten, and nothing was verified")
 
 
@@ -162,7 +169,7 @@ def _written(path: Path, facts: Facts) -> bool:
     """Put the report in place, whole or not at all; False where that cannot be: the verdict stands all the same."""
     try:
         write_durable(path, report.page(facts).encode("utf-8", "backslashreplace"))
-    except OSError as problem:
+    except Exception as problem:  # not exit 1 for that, which would say that the log was tampered with
         click.echo(f"Error: the report cannot be written: {problem}", err=True)
         return False
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,39 @@ def test_show_decrypts_when_given_the_keys(tmp_path: Path) -> None:
     assert (decrypted.count('"encrypted"'), decrypted.count('"F2.P"')) == (0, 2)
     (keys / "00000000.key").write_text("nonsense")
     assert "is not a body key" in shown("--body-keys", str(keys))
+
+
+def test_reading_goes_on_where_it_was(packed: Path, pruned: Path) -> None:  # noqa: F811
+    """`packed` and `pruned` are the same log: the second came of the first."""
+    layout = Layout(pruned, SEGMENT)
+    size = released.newest(layout).size
+    lines = list(released.lines(layout, size))
+    for line in lines[1:]:
+        assert list(released.lines(layout, size, line.at)) == [later for later in lines if later.at.seq >= line.at.seq]
+    assert list(released.lines(layout, size, lines[0].after)) == lines[1:]
+    assert list(released.lines(layout, size, lines[-1].after)) == []
+
+
+@pytest.mark.parametrize("form", ["written", "packed"])
+def test_reading_goes_on_in_every_form(trail: Path, form: str, request: pytest.FixtureRequest) -> None:  # noqa: F811
+    if form == "packed":
+        request.getfixturevalue("packed")
+    layout = Layout(trail, SEGMENT)
+    size = released.newest(layout).size
+    lines = list(released.lines(layout, size))
+    for before, line in pairwise(lines):
+        assert list(released.lines(layout, size, before.after)) == lines[line.at.seq :]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (b'{"body":{"len":', b'{"body":{"lem":', "does not say how long its body is"),
+        (b"\n", b"", "missing or cut short"),
+    ],
+)
+def test_lines_that_are_none(trail: Path, old: bytes, new: bytes, words: str) -> None:  # noqa: F811
+    path = trail / "headers" / "00000002.jsonl"
+    path.write_bytes(path.read_bytes().replace(old, new))
+    with pytest.raises(ValueError, match=words):
+        seqs(trail)

@@ -1,4 +1,4 @@
-"""The commands as people and scripts use them."""
+"""`verify` as people and scripts use it, and `key`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -18,8 +19,12 @@ from trail_helpers import ORIGIN
 from audit import keys
 from audit.cli import audit
 from audit.cli import verify as command
+from audit.layout import Layout
 from audit.log import Log
 from audit.note import VerifierKey
+from audit.record import Entry
+from audit.tally import Tally
+from audit.witness.cosignature import WitnessKey
 
 
 def run(*arguments: object) -> Result:
@@ -172,3 +177,115 @@ def test_key_makes_both_halves(tmp_path: Path) -> None:
         done = run(*arguments)
         assert done.exit_code == 1
         assert why in done.output
+
+
+def test_freshness_in_words(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    until = 1_760_000_000_007_000
+    for now, words in (
+        (until + 192_000_000, "; that is 3 min 12 s before now by this computer's clock\n"),
+        (until - 5_000_000, "; WARNING: that is 5 s after now by this computer's clock, so one is wrong\n"),
+    ):
+        monkeypatch.setattr(command, "now_us", lambda now=now: now)
+        done = run("verify", made / "trail", "--key", made / "audit.pub")
+        assert f"proved complete up to 2025-10-09T08:53:20.007000Z by its clock{words}" in done.output
+
+
+def test_what_happened_is_said_in_a_few_lines(made: Path, tmp_path: Path, key: Ed25519PrivateKey) -> None:
+    trail = Path(shutil.copytree(made / "trail", tmp_path / "trail"))
+    for _ in range(5):
+        with (trail / "headers" / "00000000.jsonl").open("ab") as file:
+            file.write(b"left by a crash")
+        with Log.open(trail, key) as log:
+            log.submit([Entry("denied", peer="p", n=7)]).result(timeout=30)
+    done = run("verify", trail, "--key", made / "audit.pub")
+    assert done.exit_code == 0, done.output
+    assert "\n- 5 restarts\n- 5 cuts after a crash\n" in done.output
+    assert "\n- 35 denials in 5 records\n" in done.output
+    assert done.output.count("\n  cut: record ") == 3
+    assert "\n  cut: 2 more (--html lists them)\n" in done.output
+    assert done.output.endswith("only a witness or an earlier copy of the checkpoint can tell.\n")
+
+
+def test_a_scope_leaves_bodies_out_and_says_so(made: Path) -> None:
+    verify = ("verify", made / "trail", "--key", made / "audit.pub", "--workers", "1")
+    for scope, left in ((("--headers-only",), 3), (("--since", "2025-10-10"), 3), (("--until", "2025-10-10"), 0)):
+        answer = json.loads(run(*verify, *scope, "--json").output)
+        assert answer.get("bodies_unread", 0) == left
+        said = f"{left} bodies were left out: of them only what the headers say is proved"
+        assert (said in run(*verify, *scope).output) == bool(left)
+    assert run(*verify, "--since", "yesterday").exit_code == 2
+    assert run(*verify, "--cosigned", made / "trail" / "cosigned").exit_code == 2
+
+
+def test_the_report_is_written_once(busy: Path, tmp_path: Path) -> None:
+    verify = ("verify", busy / "trail", "--key", busy / "audit.pub", "--html", tmp_path / "report.html")
+    assert run(*verify).exit_code == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "VERIFIED" in page
+    assert "10.0.0.9" in page
+    again = run(*verify)
+    assert (again.exit_code, again.stdout) == (2, "")
+    assert "report.html exists; nothing is overwritten, and nothing was verified" in again.output
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_the_report_of_what_did_not_verify(busy: Path, tmp_path: Path) -> None:
+    trail = Path(shutil.copytree(busy / "trail", tmp_path / "trail"))
+    path = trail / "headers" / "00000000.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"drill", b"grill"))
+    assert run("verify", trail, "--key", busy / "audit.pub", "--html", tmp_path / "1.html").exit_code == 1
+    page = (tmp_path / "1.html").read_text(encoding="utf-8")
+    assert "TAMPERED" in page
+    assert "The 8 records before it chain without a break." in page
+    assert "10.0.0.9" not in page
+    assert run("verify", tmp_path, "--key", busy / "audit.pub", "--html", tmp_path / "2.html").exit_code == 2
+    assert "COULD NOT TELL" in (tmp_path / "2.html").read_text(encoding="utf-8")
+
+
+def test_a_report_that_cannot_be_written_hides_no_verdict(busy: Path, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere" / "report.html"
+    done = run("verify", busy / "trail", "--key", busy / "audit.pub", "--html", nowhere)
+    assert (done.exit_code, done.stdout[:9]) == (2, "VERIFIED:")
+    assert "the report cannot be written: [Errno 2]" in done.stderr
+    trail = Path(shutil.copytree(busy / "trail", tmp_path / "trail"))
+    (trail / "headers" / "00000000.jsonl").unlink()
+    assert run("verify", trail, "--key", busy / "audit.pub", "--html", nowhere).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"), [(None, "was changed"), (ValueError("odd"), "read again for the report: odd")]
+)
+def test_a_log_that_changes_between_verdict_and_report(
+    busy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception | None, why: str
+) -> None:
+    counted = command.tally
+
+    def late(layout: Layout, size: int, *rest: Any) -> Tally:
+        if fault is not None:
+            raise fault
+        return counted(layout, size - 1, *rest)
+
+    monkeypatch.setattr(command, "tally", late)
+    done = run("verify", busy / "trail", "--key", busy / "audit.pub", "--html", tmp_path / "report.html", "--json")
+    assert done.exit_code == 2
+    assert why in json.loads(done.stdout)["why"]
+    assert "COULD NOT TELL" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_witnesss_word_that_cannot_be_read(made: Path, key: Ed25519PrivateKey, tmp_path: Path) -> None:
+    witness = WitnessKey("w", key.public_key().public_bytes_raw())
+    (tmp_path / "witness.pub").write_text(f"{witness}\n")
+    word = ("--witness-key", tmp_path / "witness.pub", "--cosigned", tmp_path)
+    done = run("verify", made / "trail", "--key", made / "audit.pub", *word)
+    assert done.exit_code == 2
+    assert "a file cannot be read" in done.output
+
+
+def test_a_path_that_may_not_be_looked_at(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not exit 1; root, as whom this may run, may look everywhere."""
+
+    def forbidden(_: Path) -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "is_file", forbidden)
+    assert run("verify", made / "nothing", "--key", made / "audit.pub").exit_code == 2
