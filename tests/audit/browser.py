@@ -1,7 +1,7 @@
 """The page in a real browser: `make browser`. Not part of `make test`, for not every machine has a browser.
 
 Its script is held to every attack by `two_verifiers`, without a browser. Here are the parts that a browser brings: the
-folder and the zip file as it gives them, its cryptography and its inflating, and the table that a person reads.
+folder and the zip file as it gives them, its cryptography and its inflating, and the tables that a person reads.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,30 +18,37 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+sys.path.insert(0, str(Path(__file__).parent / "evidence"))
+
+import maker
+from maker import BODY_KEY, PUBLIC, RING, WITNESS_KEY, Made
 from trail_helpers import ORIGIN, counting_clock, counting_salt, entries
 from two_verifiers import NODE, PAGE
 
+from audit import tree
 from audit.log import Log
 from audit.note import VerifierKey
 from audit.verify import CouldNotTell, Tampered, Verified, verify
 
 BROWSER = os.environ.get("BROWSER", "chromium")
 HOST = Path(__file__).parent / "browser_host.mjs"
+Say = Callable[[dict[str, Any]], dict[str, Any]]
 Ask = Callable[[Path, str], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """What the page shows for a log and a key."""
+def say(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Say]:
+    """What the page shows for what its host is asked."""
     path = shutil.which(BROWSER)
     assert path is not None, f"there is no {BROWSER}; on Debian: apt-get install chromium, or name one: BROWSER=..."
     command = [NODE, HOST, path, PAGE, tmp_path_factory.mktemp("profile")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as host:
 
-        def put(trail: Path, keys: str) -> dict[str, Any]:
+        def put(asked: dict[str, Any]) -> dict[str, Any]:
             assert host.stdin is not None
             assert host.stdout is not None
-            host.stdin.write(json.dumps({"trail": str(trail), "keys": keys}) + "\n")
+            host.stdin.write(json.dumps(asked) + "\n")
             host.stdin.flush()
             shown: dict[str, Any] = json.loads(host.stdout.readline())
             return shown
@@ -52,6 +60,12 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
             host.wait(timeout=60)
         finally:
             host.kill()  # the browser ends with it: its debugging pipe does
+
+
+@pytest.fixture
+def ask(say: Say) -> Ask:
+    """What the page shows for a log and a key."""
+    return lambda trail, keys: say({"trail": str(trail), "keys": keys})
 
 
 @pytest.fixture
@@ -123,3 +137,58 @@ def test_the_page_shows_what_ours_says(trail: Path, public: VerifierKey, ask: As
 def test_another_logs_key_and_a_key_that_is_none(trail: Path, ask: Ask) -> None:
     for keys in ("nonsense", "", "example.com/other+6e6a3d10+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"):
         assert ask(trail, keys)["word"] == "could_not_tell"
+
+
+# An evidence file is dropped, with everything that is needed to judge it.
+
+
+@pytest.fixture
+def drop(tmp_path: Path, say: Say) -> Callable[[Made], dict[str, Any]]:
+    (tmp_path / "audit.pub").write_text(f"# the log's\n{PUBLIC}\n")
+    (tmp_path / "witness.pub").write_text(f"{WITNESS_KEY}\n")
+    (tmp_path / "ring").write_text("".join(f"{person}\n" for person in RING.persons))
+    (tmp_path / "00000000.key").write_text(f"{BODY_KEY.hex()}\n")
+
+    def put(made: Made) -> dict[str, Any]:
+        (tmp_path / "evidence.zip").write_bytes(made.pack())
+        names = ("evidence.zip", "audit.pub", "witness.pub", "ring", "00000000.key")
+        return say({"dropped": [str(tmp_path / name) for name in names]})
+
+    return put
+
+
+@pytest.mark.timeout(300)
+def test_evidence_is_dropped_and_read(drop: Callable[[Made], dict[str, Any]]) -> None:
+    log = maker.trail(encrypted=True)
+    made = maker.complete(log, maker.Asked())
+    made.members["log/cosigned"] = maker.cosigned(log.size, tree.root_of(log.leaves))
+    shown = drop(made)
+    assert (shown["word"], shown["first"], shown["focused"]) == ("verified", "VERIFIED", "verdict")
+    assert any(word.startswith("NOT APPROVED: 1 change") for word in shown["words"])
+    assert shown["rows"]["decrypted_bodies"] == "3"
+    assert shown["rows"]["cosigned"].startswith('{"by":"compliance.example/w1","size":18')
+    assert shown["asked"]["made"].endswith("by ana (by the ring, a person who was valid then)")
+    denials = shown["tables"]["denials.csv: 1 row"]
+    assert denials[0] == maker.RECORD_COLUMNS
+    assert denials[1][6:8] == ['said "no",\n\tor so', "'=cmd|x"]
+    assert shown["statement"] == "Of what was asked.\n"
+    assert {"report.html", "VERIFY.txt", f"documents/{maker.POLICY}"} <= set(shown["files"])
+
+
+@pytest.mark.timeout(300)
+def test_tampered_evidence_shows_nothing_that_is_in_it(drop: Callable[[Made], dict[str, Any]]) -> None:
+    made = maker.complete(maker.trail(), maker.Asked())
+    made.members["tables/denials.csv"] = made.members["tables/denials.csv"].replace(b"17", b"18")
+    shown = drop(made)
+    assert (shown["word"], shown["first"]) == ("tampered", "TAMPERED")
+    assert (shown["rows"]["member"], shown["rows"]["first_bad"]) == ("tables/denials.csv", "")
+    assert (shown["asked"], shown["tables"], shown["files"]) == ({}, {}, [])
+
+
+@pytest.mark.timeout(300)
+def test_a_log_is_dropped_with_its_key(trail: Path, public: VerifierKey, tmp_path: Path, say: Say) -> None:
+    (tmp_path / "audit.pub").write_text(f"{public}\n")
+    asked = {"dropped": [str(trail), str(tmp_path / "audit.pub")]}
+    assert say(asked)["rows"]["records"] == "25"
+    flip(trail / "headers" / "00000000.jsonl", 3000)
+    assert say(asked)["rows"]["where"] == "trail/headers/00000000.jsonl"

@@ -1,6 +1,8 @@
 // Drives the page in a real browser, headless, over its debugging pipe (no port, no driver). Arguments: the browser, the page,
-// an empty folder for its profile. One JSON object a line in: {trail, keys}, a folder or a zip file and a text; one a line
-// out: {word, rows}, the verdict's class and the table of counts, as a person sees them.
+// an empty folder for its profile. One JSON object a line in: {trail, keys}, a folder or a zip file and a text; or {dropped}, files
+// that are dropped on the page together. One a line out, as a person sees it: {word, first, words, rows}, the verdict's class, its
+// first word, its sentences and the table of counts; of evidence {asked, tables, files, statement}; {focused, ms}, which element has
+// the focus and how long it took.
 
 import { spawn } from "node:child_process";
 import readline from "node:readline";
@@ -43,28 +45,55 @@ async function evaluated(expression) {
   return result.value;
 }
 
-/** Until the expression is true in the page; whoever started this process has the deadline. */
+const DEADLINE_MS = 120000;
+
+/** Until the expression is true in the page. */
 async function until(expression) {
-  while (!(await evaluated(expression).catch(() => false))) await new Promise((go) => setTimeout(go, 20));
+  const begun = performance.now();
+  while (!(await evaluated(expression).catch(() => false))) {
+    if (performance.now() > begun + DEADLINE_MS) throw new Error(`the page never came to ${expression}: ${await evaluated("document.body.innerText")}`);
+    await new Promise((go) => setTimeout(go, 20));
+  }
 }
 
-async function judged({ trail, keys }) {
-  await inPage("Page.navigate", { url: "about:blank" });
-  await inPage("Page.navigate", { url: pathToFileURL(pagePath).href });
-  await until('document.readyState === "complete" && !!document.getElementById("form")?.onsubmit');
+async function chosen({ trail, keys }) {
   const { root } = await inPage("DOM.getDocument");
   const input = trail.endsWith(".zip") ? "#zip" : "#folder";
   const { nodeId } = await inPage("DOM.querySelector", { nodeId: root.nodeId, selector: input });
   await inPage("DOM.setFileInputFiles", { nodeId, files: [trail] });
+  await evaluated(`document.getElementById("key").value = ${JSON.stringify(keys)}`);
+}
+
+async function dropped(files) {
+  const data = { items: [], files, dragOperationsMask: 1 };
+  for (const type of ["dragEnter", "dragOver", "drop"]) await inPage("Input.dispatchDragEvent", { type, x: 200, y: 200, data });
+}
+
+const SEEN = `({ word: document.getElementById("verdict").className,
+  first: document.querySelector("#verdict strong").textContent,
+  words: [...document.querySelectorAll("#verdict div")].map((line) => line.textContent),
+  rows: Object.fromEntries([...document.querySelectorAll("#counts tr")].slice(1).map((row) => [...row.cells].map((cell) => cell.textContent))),
+  asked: Object.fromEntries([...document.querySelectorAll("#asked tbody tr")].map((row) => [...row.cells].map((cell) => cell.textContent))),
+  tables: Object.fromEntries([...document.querySelectorAll("#tables details")].map((one) => [one.querySelector("summary").textContent,
+    [...one.querySelectorAll("tr")].map((row) => [...row.cells].map((cell) => cell.textContent))])),
+  files: [...document.querySelectorAll("#members tbody tr")].map((row) => row.cells[0].textContent),
+  statement: document.getElementById("statement").textContent,
+  focused: document.activeElement.id })`;
+
+async function judged(asked) {
+  await inPage("Page.navigate", { url: "about:blank" });
+  await inPage("Page.navigate", { url: pathToFileURL(pagePath).href });
+  await until('document.readyState === "complete" && !!document.getElementById("form")?.onsubmit');
+  await (asked.dropped ? dropped(asked.dropped) : chosen(asked));
   await until('document.getElementById("dropped").textContent.endsWith("chosen.")');
-  await evaluated(`document.getElementById("key").value = ${JSON.stringify(keys)}; document.querySelector("button").click()`);
+  const begun = performance.now();
+  await evaluated('document.querySelector("button").click()');
   await until('!document.getElementById("result").hidden');
-  return evaluated(`({ word: document.getElementById("verdict").className,
-    first: document.querySelector("#verdict strong").textContent,
-    rows: Object.fromEntries([...document.querySelectorAll("#counts tr")].slice(1).map((row) => [...row.cells].map((cell) => cell.textContent))) })`);
+  return { ...(await evaluated(SEEN)), ms: performance.now() - begun };
 }
 
 for await (const line of readline.createInterface({ input: process.stdin })) {
-  process.stdout.write(`${JSON.stringify(await judged(JSON.parse(line)))}\n`);
+  const shown = await judged(JSON.parse(line)).catch((problem) => ({ fault: String(problem) }));
+  process.stdout.write(`${JSON.stringify(shown)}\n`);
 }
 await call("Browser.close").catch(() => {});
