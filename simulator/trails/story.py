@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable
 from typing import Final
 
+from gateway.service import ALIVE_MS, TICK_S
 from simulator.trails import control, site
 from simulator.trails.host import Clock
 from simulator.trails.plan import DAY_US, MINUTE_US, SECOND_US, Incident, Plan, What
@@ -19,8 +20,8 @@ from simulator.trails.site import Files
 from simulator.trails.standin import Goes, StandIn
 from simulator.trails.trail import Trail
 
-QUIET_US: Final = MINUTE_US + SECOND_US // 4
-"""A gateway says that it lives once its trail was silent for a minute; it looks four times a second."""
+QUIET_US: Final = ALIVE_MS * 1000 + int(TICK_S * SECOND_US)
+"""After how long a gateway says that it lives, where it had nothing else to say."""
 
 
 class Story:
