@@ -4,6 +4,7 @@ with, so that no evidence is made of it; 2 there is none for another reason."""
 from __future__ import annotations
 
 import json
+import os
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,6 +29,7 @@ from audit.verdict import CouldNotTell, Tampered
 from audit.witness.store import load_keys
 
 TAMPERED: Final = 1
+_MOST_WORKERS: Final = 8
 _File: Final = click.Path(path_type=Path, dir_okay=False)
 _Folder: Final = click.Path(path_type=Path, exists=True, file_okay=False)
 
@@ -86,8 +88,10 @@ def _made(
 ) -> Made | Refused:
     request = Request(asked(since, until, kinds), request_id, sample, seed)
     maker = Maker(name or person.stem, keys.load_private(person))
+    workers = min(os.cpu_count() or 1, _MOST_WORKERS)
     with _stages(quiet) as tell:
-        return make(log, request, out, maker, _given(key_file, **given), now=now_us(), replace=force, tell=tell)
+        by = _given(key_file, **given)
+        return make(log, request, out, maker, by, now=now_us(), replace=force, workers=workers, tell=tell)
 
 
 def _given(

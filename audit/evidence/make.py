@@ -35,12 +35,13 @@ from audit.evidence.members import (
 from audit.evidence.people import Source
 from audit.evidence.request import Asked, BadRequest, Request
 from audit.evidence.selection import Chosen, choose
-from audit.evidence.verdict import EvidenceTampered, EvidenceVerified
+from audit.evidence.verdict import EvidenceTampered, EvidenceVerdict, EvidenceVerified
 from audit.evidence.verify import verify as verify_evidence
 from audit.evidence.writing import Writer
 from audit.layout import SEGMENT_LINES, Layout
 from audit.note import NOTE_LIMIT, VerifierKey
 from audit.reading import open_regular
+from audit.scope import Scope
 from audit.secrecy import BodyKeys
 from audit.verdict import CouldNotTell, Tampered, Verified
 from audit.verify import verify as verify_log
@@ -123,11 +124,13 @@ def make(
     *,
     now: int,
     replace: bool = False,
+    workers: int = 1,
     tell: Tell = silent,
     segment_lines: int = SEGMENT_LINES,
 ) -> Made | Refused:
     """Answer `request` from the log in `log` with the file `out`, whole or not at all. `now`: UTC microseconds.
 
+    `workers`: how many processes verify the log, see `audit.verify.verify`.
     OutExists, BadRequest, `selection.Gone`, TooLarge, Damaged, BadKey, OSError. `segment_lines` is for tests.
     """
     request.check()
@@ -136,31 +139,19 @@ def make(
     layout = Layout(log, segment_lines)
     # The cosigned checkpoint first: the log may grow in between. Both before the log is verified: all of it is then.
     cosigned, newest = _content(log / COSIGNED_FILE), _content(layout.checkpoint)
-    verified = _verified(log, given, tell, segment_lines)
+    verified = _verified(log, given, workers, tell, segment_lines)
     if isinstance(verified, Refused):
         return verified
     source = _source(layout, newest, cosigned, verified)
-    chosen = choose(
-        source.layout,
-        source.newest.size,
-        verified.root,
-        request,
-        lambda done: tell("choosing", done, source.newest.size),
-    )
+    size = source.newest.size
+    chosen = choose(layout, size, verified.root, request, lambda done: tell("choosing", done, size))
     with _beside(out) as (path, file):
         work = _Work(source, request, chosen, maker, given, now - now % 1_000_000, tell)
-        with Gathered(source.layout, request.asked, documents_in(given.documents), out.parent) as gathered:
+        with Gathered(layout, request.asked, documents_in(given.documents), out.parent) as gathered:
             mark = work.write(file, gathered)
             missing, lacking = gathered.missing, tuple(sorted(gathered.approvals_missing))
         tell("verifying", 0, 1)
-        verdict = verify_evidence(
-            path,
-            [verified.key],
-            ring=given.ring,
-            witness_keys=given.witness_keys,
-            body_keys=given.body_keys,
-            segment_lines=segment_lines,
-        )
+        verdict = _of_the_file(path, verified, given, segment_lines)
         if not isinstance(verdict, EvidenceVerified):
             return Refused(verdict)
         file.seek(0)
@@ -171,7 +162,19 @@ def make(
     return Made(out, digest, length, verdict, missing, lacking, mark)
 
 
-def _verified(log: Path, given: Given, tell: Tell, segment_lines: int) -> Verified | Refused:
+def _of_the_file(path: Path, verified: Verified, given: Given, segment_lines: int) -> EvidenceVerdict:
+    """The verdict on what was written, by the key that signed the log."""
+    return verify_evidence(
+        path,
+        [verified.key],
+        ring=given.ring,
+        witness_keys=given.witness_keys,
+        body_keys=given.body_keys,
+        segment_lines=segment_lines,
+    )
+
+
+def _verified(log: Path, given: Given, workers: int, tell: Tell, segment_lines: int) -> Verified | Refused:
     """The log's verdict, in the light of its witness's word if a witness's key was given."""
     where = log / COSIGNED_FILE
     word = attested.read_word(where, given.witness_keys) if given.witness_keys else None
@@ -180,6 +183,7 @@ def _verified(log: Path, given: Given, tell: Tell, segment_lines: int) -> Verifi
         given.keys,
         ring=given.ring,
         body_keys=given.body_keys,
+        workers=workers,
         progress=lambda done, of: tell("verifying the log", done, of),
         segment_lines=segment_lines,
     )
@@ -240,7 +244,8 @@ class _Work:
             self._named(writer, gathered)
             for name, rows in gathered.tables(empty=complete(self._asked) and self.chosen.sample is None):
                 writer.put(TABLES + name, rows)
-            mark = people.write(writer, self.source, self.request, self.chosen, gathered, self._answers_for())
+            report = None if self.chosen.sample is not None else self._report()
+            mark = people.write(writer, self.source, self.request, self.chosen, gathered, self._answers_for(), report)
             writer.put(MANIFEST, [self._manifest(writer)])
         file.flush()
         return mark
@@ -307,6 +312,14 @@ class _Work:
         for digest in sorted(gathered.named):
             with open_regular(gathered.document(digest)) as file:
                 writer.put(DOCUMENTS + digest, iter(lambda file=file: file.read(_CHUNK), b""))  # type: ignore[misc]
+
+    def _report(self) -> str | None:
+        """What people print; None where the log cannot be read again as it was. Of a sample it would tell more."""
+        keys, asked = self.given.keys, self._asked
+        return people.report(self.source, keys, Scope(asked.since, asked.until), self.made, self._counted)
+
+    def _counted(self, done: int, of: int) -> None:
+        self.tell("counting", done, of)
 
     def _manifest(self, writer: Writer) -> bytes:
         told = Manifest(

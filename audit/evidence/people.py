@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Final
 
 from audit import kinds
+from audit import report as report_of
 from audit.checkpoint import Checkpoint
 from audit.cli.page import page_text
 from audit.evidence import permissions, requirements, statement, tables
@@ -19,8 +21,13 @@ from audit.evidence.selection import Chosen
 from audit.evidence.statement import Facts
 from audit.evidence.writing import Writer
 from audit.layout import Layout
+from audit.note import VerifierKey
 from audit.reading import open_regular
+from audit.report import page
+from audit.scope import Scope
+from audit.tally import tally
 from audit.verdict import Verified
+from audit.verify import verify
 
 BCSI: Final = "BES Cyber System Information (BCSI): handle and store it as the entity's programme says"
 """The mark where a contract in the file has rows that the entity calls BCSI, and no other mark was given."""
@@ -56,7 +63,15 @@ class Answer:
     mark: str
 
 
-def write(writer: Writer, source: Source, request: Request, chosen: Chosen, gathered: Gathered, answer: Answer) -> str:
+def write(
+    writer: Writer,
+    source: Source,
+    request: Request,
+    chosen: Chosen,
+    gathered: Gathered,
+    answer: Answer,
+    report: str | None,
+) -> str:
     """Write the members for people, behind all the others; what they are marked with. OSError."""
     contracts = _contracts(gathered, answer.permissions)
     marked = any(map(permissions.has_bcsi, contracts.values()))
@@ -67,10 +82,33 @@ def write(writer: Writer, source: Source, request: Request, chosen: Chosen, gath
     facts = _facts(source, request, chosen, gathered, answer, mark)
     origin, key = source.newest.origin, str(source.verified.key)
     writer.put(f"{prefix}{STATEMENT}", [statement.statement(facts).encode()])
+    if report is not None:
+        writer.put(f"{prefix}report.html", [_with_mark(report, mark).encode("utf-8", "backslashreplace")])
     writer.put("VERIFY.txt", [statement.how_to_verify(mark, origin, key, bool(gathered.approvals)).encode()])
     writer.put("verifier.html", [page_text().encode()])
     writer.put("requirements.csv", _index(_parts(source, gathered, bool(contracts)), prefix))
     return mark
+
+
+def report(
+    source: Source, keys: Sequence[VerifierKey], scope: Scope, made: int, progress: Callable[[int, int], None]
+) -> str | None:
+    """The report of the log that people print, with the happenings of the period; None where the log has changed.
+
+    Of the folder it tells the name only: where it stands is nobody's business. OSError.
+    """
+    log = source.layout
+    headers = Scope(scope.since, scope.until, bodies=False)
+    again = verify(log.folder, keys, scope=headers, segment_lines=log.segment_lines)
+    counted = tally(log, source.newest.size, scope, progress)
+    if not isinstance(again, Verified) or counted.root != source.newest.root.hex():
+        return None
+    verdict = replace(source.verified, timeline=again.timeline)
+    return page(report_of.Facts(log.folder.name, made, scope, verdict, None, counted))
+
+
+def _with_mark(report: str, mark: str) -> str:
+    return report.replace("<h1>", f"<p><strong>{escape(mark)}</strong></p>\n<h1>", 1) if mark else report
 
 
 def _contracts(gathered: Gathered, given: tuple[Path, ...]) -> Mapping[str, Mapping[str, str]]:

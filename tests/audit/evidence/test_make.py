@@ -35,15 +35,20 @@ from persons import RING, key_of
 from trail_helpers import SEGMENT, counting_salt
 
 from audit.approval import Ring
+from audit.checkpoint import Checkpoint
+from audit.evidence import people
 from audit.evidence.gathering import LISTED
 from audit.evidence.make import Made, Maker, OutExists, Refused, make
 from audit.evidence.people import BCSI
 from audit.evidence.request import BadRequest, Request, asked
 from audit.evidence.verdict import EvidenceTampered, EvidenceVerified
 from audit.evidence.verify import verify
+from audit.layout import Layout
 from audit.log import Log
 from audit.record import Entry
-from audit.verdict import CouldNotTell, Tampered
+from audit.scope import EVERYTHING
+from audit.verdict import CouldNotTell, Tampered, Verified
+from audit.verify import verify as verify_log
 
 ANA = Maker("ana", key_of("ana"))
 HOUR = STEP_S * 10**6
@@ -96,7 +101,7 @@ def test_what_stands_in_it(case: Case, tmp_path: Path) -> None:
     held = members(case.make(tmp_path / "e.zip").path)
     assert {name.partition("/")[0] for name in held} == {
         "log", "approvals", "documents", "tables", "manifest", "statement.txt", "VERIFY.txt", "verifier.html",
-        "requirements.csv",
+        "requirements.csv", "report.html",
     }  # fmt: skip
     documents = {name for name in held if name.startswith("documents/")}
     assert documents == {f"documents/{digest(each)}" for each in (OLD, NEW, CONFIG)}
@@ -265,6 +270,28 @@ def test_a_mark(case: Case, tmp_path: Path) -> None:
     where = {part for row in rows(made.path, "requirements.csv") for part in row["where"].split("; ")}
     assert {"BCSI-statement.txt", "tables/BCSI-permissions.csv"} <= where
     assert "statement.txt" not in where
+
+
+def test_a_report_to_print(case: Case, tmp_path: Path) -> None:
+    held = members(case.make(tmp_path / "e.zip").path)
+    assert b"VERIFIED" in held["report.html"]
+    assert b"2026-01-05T05:30:00" in held["report.html"]
+    assert str(tmp_path).encode() not in held["report.html"], "where a log's folder stands is nobody's business"
+    marked = members(case.make(tmp_path / "m.zip", mark="<SECRET>").path)
+    assert b"&lt;SECRET&gt;" in marked["BCSI-report.html"]
+    sample = members(case.make(tmp_path / "s.zip", Request(asked(FROM, TO), sample=2)).path)
+    assert "report.html" not in sample, "it would tell of more than the sample"
+
+
+def test_no_report_of_a_log_that_has_changed(own: Case) -> None:
+    verified = verify_log(own.log, [PUBLIC], segment_lines=SEGMENT)
+    assert isinstance(verified, Verified)
+    source = people.Source(
+        Layout(own.log, SEGMENT), Checkpoint(ORIGIN, 33, bytes.fromhex(verified.root)), b"", None, verified
+    )
+    assert people.report(source, [PUBLIC], EVERYTHING, MADE, lambda done, of: None) is not None
+    other = replace(source, newest=replace(source.newest, root=bytes(32)))
+    assert people.report(other, [PUBLIC], EVERYTHING, MADE, lambda done, of: None) is None
 
 
 def test_a_contract_with_bcsi_marks_by_itself(tmp_path: Path) -> None:
