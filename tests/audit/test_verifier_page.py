@@ -15,12 +15,16 @@ from hatchling.builders.wheel import WheelBuilder
 from trail_helpers import ORIGIN, SEGMENT, counting_clock, counting_salt
 from two_verifiers import PAGE, by_page
 
-from audit import keys
+from audit import checkpoint, keys, note, tree
+from audit.checkpoint import Checkpoint
 from audit.cli import audit
 from audit.errors import BadKey
 from audit.log import Log
 from audit.note import VerifierKey
-from audit.record import Entry
+from audit.record import Entry, line_hash
+from audit.verify import verify
+from audit.witness import attested, cosignature
+from audit.witness.coverage import COSIGNED
 
 TEXT = PAGE.read_text(encoding="utf-8")
 
@@ -144,3 +148,64 @@ def test_the_wheel_carries_the_page(tmp_path: Path) -> None:
     (built,) = WheelBuilder(str(tmp_path)).build(directory=str(tmp_path / "dist"), versions=["standard"])
     with zipfile.ZipFile(built) as wheel:
         assert wheel.read("audit/verifier.html") == PAGE.read_bytes()
+
+
+WITNESS = Ed25519PrivateKey.from_private_bytes(bytes(range(2, 34)))
+WITNESS_KEY = cosignature.witness_key("compliance.example/w1", WITNESS.public_key())
+
+
+def cosigned(origin: str, size: int, root: bytes, *times_s: int) -> bytes:
+    """A checkpoint as the witness saw it, at each of these times."""
+    text = checkpoint.text(Checkpoint(origin, size, root))
+    lines = [cosignature.cosign(text, WITNESS_KEY.name, WITNESS, time_s) for time_s in times_s]
+    other = note.Signature("other.example/w", bytes(4), bytes(72))
+    return text + b"\n" + b"".join(note.signature_line(line) for line in (other, *lines))
+
+
+def seen(log: Path) -> dict[str, bytes | None]:
+    """What may stand in `cosigned`, beside a log of 21 records."""
+    lines = [line for path in sorted((log / "headers").iterdir()) for line in path.read_bytes().splitlines()]
+    roots = {size: tree.root_of([line_hash(line) for line in lines[:size]]) for size in (0, 5, 8, 21)}
+    good = {f"the first {size}": cosigned(ORIGIN, size, root, 1_790_000_000) for size, root in roots.items()}
+    return {
+        **good,
+        "missing": None,
+        "several times": cosigned(ORIGIN, 5, roots[5], 1_790_000_000, 1_790_000_060, 1),
+        "beyond the calendar": cosigned(ORIGIN, 5, roots[5], 2**63 - 1),
+        "not by this witness": cosigned(ORIGIN, 5, roots[5]),
+        "not by this witness, of another log": cosigned("example.com/other", 22, bytes(32)),
+        "another log's": cosigned("example.com/other", 5, roots[5], 1),
+        "more records": cosigned(ORIGIN, 22, roots[21], 1),
+        "another root": cosigned(ORIGIN, 5, roots[8], 1),
+        "another root of all": cosigned(ORIGIN, 21, roots[8], 1),
+        "another root of none": cosigned(ORIGIN, 0, roots[8], 1),
+        "altered": cosigned(ORIGIN, 5, roots[5], 1).replace(b"\n5\n", b"\n8\n"),
+        "one right, one wrong": cosigned(ORIGIN, 5, roots[5], 1)
+        + cosigned(ORIGIN, 8, roots[5], 1).splitlines(True)[-1],
+        "no checkpoint": b"nothing\n",
+        "too long": cosigned(ORIGIN, 5, roots[5], *range(600)),
+    }
+
+
+def test_both_say_the_same_of_a_witness_and_a_log(good_log: Path, tmp_path: Path, public: VerifierKey) -> None:
+    trail = tmp_path / "trail"
+    shutil.copytree(good_log, trail)
+    for name, data in seen(good_log).items():
+        (trail / COSIGNED).unlink(missing_ok=True)
+        if data is not None:
+            (trail / COSIGNED).write_bytes(data)
+        word = attested.read_word(trail / COSIGNED, [WITNESS_KEY])
+        verdict = verify(trail, [public], segment_lines=SEGMENT)
+        ours, reach = attested.attest(trail, verdict, word, trail / COSIGNED, SEGMENT)
+        theirs = by_page(trail, text_of(public), witness=f"{WITNESS_KEY}\n".encode(), segment_lines=SEGMENT)["verdict"]
+        if reach is None:
+            assert theirs["verdict"] == "tampered", name
+            assert (theirs["first_bad"], theirs["where"]) == (ours.first_bad, str(ours.where)), name  # type: ignore[union-attr]
+        else:
+            assert {**theirs["witness"], "why": ""} == {**attested.as_object(reach), "why": ""}, name
+
+
+def test_a_log_without_a_witnesss_key_is_not_asked_for_cosignatures(good_log: Path, public: VerifierKey) -> None:
+    assert "witness" not in by_page(good_log, text_of(public), segment_lines=SEGMENT)["verdict"]
+    told = by_page(good_log, text_of(public), witness=b"no key\n", segment_lines=SEGMENT)
+    assert told["verdict"]["verdict"] == "could_not_tell"
