@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from audit import kinds
+from audit import checkpoint, kinds
 from audit import report as report_of
 from audit.checkpoint import Checkpoint
 from audit.cli.page import page_text
@@ -21,13 +21,14 @@ from audit.evidence.selection import Chosen
 from audit.evidence.statement import Facts
 from audit.evidence.writing import Writer
 from audit.layout import Layout
-from audit.note import VerifierKey
+from audit.note import MalformedNote, VerifierKey
 from audit.reading import open_regular
 from audit.report import page
 from audit.scope import Scope
 from audit.tally import tally
 from audit.verdict import Verified
 from audit.verify import verify
+from audit.words import many
 
 BCSI: Final = "BES Cyber System Information (BCSI): handle and store it as the entity's programme says"
 """The mark where a contract in the file has rows that the entity calls BCSI, and no other mark was given."""
@@ -162,11 +163,17 @@ def _facts(source: Source, request: Request, chosen: Chosen, gathered: Gathered,
 
 
 def _cosigned(source: Source) -> str:
-    if source.cosigned is None:
-        return "A witness's cosignature: the log has none."
+    """How far a witness's word reaches, by what stands in its checkpoint: whether it is its word, a verifier tells."""
+    try:
+        had = None if source.cosigned is None else checkpoint.parse(source.cosigned)[0].size
+    except MalformedNote:
+        had = None
+    if had is None:
+        return f"A witness's cosignature: the log has none, of none of its {many(source.newest.size, 'record')}."
+    newest = f"of the newest {many(source.newest.size - had, 'record')}" if had < source.newest.size else "of no record"
     return (
-        "Cosignatures of the newest records: log/cosigned shows up to which size a witness has seen the log;\n"
-        "a verifier that is given the witness's key tells whether it is good."
+        f"A witness's cosignature {newest}: by log/cosigned, one has seen {many(had, 'record')} of this log.\n"
+        "Whether that is its word, a verifier tells who is given the witness's key."
     )
 
 

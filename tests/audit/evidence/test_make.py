@@ -201,6 +201,21 @@ def test_what_is_not_at_hand_is_told(own: Case, tmp_path: Path) -> None:
     assert digest(approval(NEW)) in statement
     assert "no approval is in the file" in statement
     assert "cosignature: the log has none" in statement
+    (own.log / "cosigned").write_bytes(b"no note")
+    again = members(own.make(tmp_path / "again.zip", witness_keys=()).path)
+    assert "cosignature: the log has none" in again["statement.txt"].decode()
+
+
+def test_what_is_not_cosigned_yet_is_told(own: Case, tmp_path: Path) -> None:
+    held = members(own.make(tmp_path / "a.zip").path)
+    assert "cosignature of no record: by log/cosigned, one has seen 33 records" in held["statement.txt"].decode()
+    clock = case_log.hourly(BEGIN + 40 * HOUR)
+    with Log.open(own.log, KEY, clock=clock, salt=counting_salt(), segment_lines=SEGMENT) as log:
+        case_log.submit(log, [Entry("gateway")])
+    made = own.make(tmp_path / "b.zip")
+    newest = made.verdict.size - 33
+    told = f"cosignature of the newest {newest} records: by log/cosigned, one has seen 33 records"
+    assert told in members(made.path)["statement.txt"].decode()
 
 
 def test_an_approval_that_has_not_the_form_of_one(tmp_path: Path) -> None:
