@@ -49,8 +49,9 @@ from wire.publication import load_keys
 
 TICK_S: Final = 0.25
 CLOCK_STEP_MS: Final = 1000
-ALIVE_MS: Final = 60_000
-"""How long the trail may be silent before it is told that the gateway lives: silence then means something."""
+ALIVE_MS: Final = 50_000
+"""How long the trail may be silent before it is told that the gateway lives: a silent minute then means something, and
+that is what verifiers tell of."""
 
 Clock = Callable[[], Now]
 
