@@ -17,7 +17,7 @@ from audit.forms import NotOneMember, Written
 from audit.layout import Layout, segment_named
 from audit.reading import names_in, size_of
 from audit.record import Header, Scanned
-from audit.scan import Bad, Doubt, Joint, Later, Neighbour, Own, Said, Scan, Task, Unlinked, Unreadable, Whole
+from audit.scan import Bad, Doubt, Joint, Later, Neighbour, Own, Said, Scan, Task, Unlinked, Whole
 from audit.scope import Scope
 from audit.secrecy import BodyKeys
 from audit.timeline import Telling
@@ -140,8 +140,8 @@ class Reader:
                 raise self._blame(seq, prev, leaf, self._with(local, before))
             case Bad(seq, what, where):
                 raise self.bad(seq, what, where)
-            case Unreadable(problem):
-                raise Stop(CouldNotTell(problem))
+            case unreadable:
+                raise Stop(CouldNotTell(unreadable.problem))
 
     # C.7: `prev` of a record is not the hash of the line before it
 
