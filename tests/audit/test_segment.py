@@ -7,51 +7,26 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from said_trail import BEGIN, later, sign, start, write
 from trail_helpers import ORIGIN, SEGMENT, SOAK
 from two_verifiers import verify
 
-from audit import checkpoint, kinds, record, tree
-from audit.checkpoint import Checkpoint
+from audit import kinds
 from audit.note import VerifierKey, verifier_key
 from audit.record import Entry, Reading
 from audit.verify import Tampered, Verdict, Verified
 
-BEGIN = Reading(1_760_000_000_000_000, 5_000_000, "boot-1", "unknown")
 SECOND = 1_000_000
 LOGS = 2_000 if SOAK else 80
-
-
-def write(folder: Path, key: Ed25519PrivateKey, said: Sequence[tuple[Entry, Reading]]) -> None:
-    """A chained and signed log that says this, whatever it is."""
-    lines: list[bytes] = []
-    for seq, (entry, reading) in enumerate(said):
-        prev = record.line_hash(lines[-1]).hex() if lines else record.FIRST_PREV
-        lines.append(record.encode(record.header(entry, reading, ORIGIN, seq, None, prev)))
-    (folder / "headers").mkdir(parents=True)
-    for first in range(0, len(lines), SEGMENT):
-        part = b"".join(line + b"\n" for line in lines[first : first + SEGMENT])
-        (folder / "headers" / f"{first // SEGMENT:08d}.jsonl").write_bytes(part)
-    root = tree.root_of([record.line_hash(line) for line in lines])
-    (folder / "checkpoint").write_bytes(checkpoint.sign(Checkpoint(ORIGIN, len(lines), root), key))
 
 
 def judged(folder: Path, key: Ed25519PrivateKey, said: Sequence[tuple[Entry, Reading]]) -> Verdict:
     write(folder, key, said)
     return verify(folder, [verifier_key(ORIGIN, key.public_key())], segment_lines=SEGMENT)
-
-
-def start(public: VerifierKey, promised_us: int) -> tuple[Entry, Reading]:
-    return Entry(kinds.START, n=promised_us, digests={"key": public.digest}), BEGIN
-
-
-def later(reading: Reading, passed_us: int, stepped_us: int = 0, boot: str = "") -> Reading:
-    t, mono_us = reading.t + passed_us + stepped_us, max(0, reading.mono_us + passed_us)
-    return replace(reading, t=t, mono_us=mono_us, boot=boot or reading.boot)
 
 
 def some_clocks(chance: random.Random, public: VerifierKey) -> list[tuple[Entry, Reading]]:
@@ -106,10 +81,6 @@ def test_what_is_said_of_a_record_of_a_later_version_is_left_to_the_hashes(
     lines = b"".join(path.read_bytes() for path in sorted((tmp_path / "headers").iterdir())).split(b"\n")[:-1]
     lines[3] = lines[3].replace(b'"v":1}', b'"v":2}')
     lines[20] = b"nonsense"
-    for first in range(0, len(lines), SEGMENT):
-        part = b"".join(line + b"\n" for line in lines[first : first + SEGMENT])
-        (tmp_path / "headers" / f"{first // SEGMENT:08d}.jsonl").write_bytes(part)
-    root = tree.root_of([record.line_hash(line) for line in lines])
-    (tmp_path / "checkpoint").write_bytes(checkpoint.sign(Checkpoint(ORIGIN, len(lines), root), key))
+    sign(tmp_path, key, lines)
     verdict = verify(tmp_path, [public], segment_lines=SEGMENT)
     assert "record 3 is of version 2" in getattr(verdict, "why", "")
