@@ -137,7 +137,7 @@ def _change(change: Change) -> Iterator[str]:
         return
     asked = given.request
     yield f"    ticket {asked.ticket}; asked by {asked.author}, in effect from {written(asked.effective)}"
-    yield f"    approved by {', '.join(given.signers)}"
+    yield f"    signed by {', '.join(given.signers)}"
 
 
 def _counts(counts: Mapping[str, int]) -> Iterator[str]:

@@ -165,7 +165,7 @@ def test_kinds_that_were_asked_for(case: Case, tmp_path: Path) -> None:
     assert "every one of the 30 records from number 0 to 29" in statement
     assert "3 contract changes, 3 with the names of two persons or more" in statement
     assert "ticket CHG-1; asked by otto" in statement
-    assert "approved by ana, ben" in statement
+    assert "signed by ana, ben" in statement
 
 
 def test_values_withheld(case: Case, tmp_path: Path) -> None:
