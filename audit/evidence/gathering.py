@@ -31,6 +31,8 @@ from audit.released import Line
 
 LISTED: Final = 1000
 """How many of a kind the statement names one by one."""
+_EVIDENCE: Final = "evidence"
+"""Evidence is never put into evidence: it answered another request."""
 _CHUNK: Final = 2**20
 
 
@@ -149,6 +151,8 @@ class Gathered:
 
     def _name(self, digests: Mapping[str, str]) -> None:
         for name, digest in digests.items():
+            if name == _EVIDENCE:
+                continue
             if digest in self._documents:
                 self.named.add(digest)
             elif name not in NOT_IN_FORCE and name != "key" and len(self.missing) < LISTED:

@@ -134,6 +134,8 @@ def make(
     OutExists, BadRequest, `selection.Gone`, TooLarge, Damaged, BadKey, OSError. `segment_lines` is for tests.
     """
     request.check()
+    if not given.mark.isprintable():
+        raise BadRequest("a mark is one line of text")
     if out.exists() and not replace:
         raise OutExists(f"{out} exists; nothing is overwritten. Name another file")
     layout = Layout(log, segment_lines)

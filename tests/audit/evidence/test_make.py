@@ -34,6 +34,7 @@ from hypothesis import strategies as st
 from persons import RING, key_of
 from trail_helpers import SEGMENT, counting_salt
 
+from audit import checkpoint
 from audit.approval import Ring
 from audit.checkpoint import Checkpoint
 from audit.evidence import people
@@ -307,6 +308,44 @@ def test_no_report_of_a_log_that_has_changed(own: Case) -> None:
     assert people.report(source, [PUBLIC], EVERYTHING, MADE, lambda done, of: None) is not None
     other = replace(source, newest=replace(source.newest, root=bytes(32)))
     assert people.report(other, [PUBLIC], EVERYTHING, MADE, lambda done, of: None) is None
+
+
+def test_a_mark_is_one_line(case: Case, tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="a mark is one line"):
+        case.make(tmp_path / "e.zip", mark="SECRET\nnothing is missing")
+
+
+def test_evidence_is_never_put_into_evidence(tmp_path: Path) -> None:
+    other, word = b"answers another request", b"derms.review/1"
+    digests = {"evidence": digest(other), "review": digest(word)}
+    case = log_of(tmp_path / "own", [Entry("review", digests=digests)])
+    (case.documents / "RFI-1.zip").write_bytes(other)
+    (case.documents / "review").write_bytes(word)
+    made = case.make(tmp_path / "e.zip", Request(asked(BEGIN, TO)))
+    assert [name for name in members(made.path) if name.startswith("documents/")] == [f"documents/{digest(word)}"]
+    assert made.missing == {}
+
+
+def test_a_log_that_grows_meanwhile(own: Case, tmp_path: Path) -> None:
+    """Records come, and a witness cosigns them, at every stage: the evidence is of the log as it was."""
+    clock = case_log.hourly(BEGIN + 40 * HOUR)
+    with Log.open(own.log, KEY, clock=clock, salt=counting_salt(), segment_lines=SEGMENT) as log:
+        case_log.submit(log, [Entry("gateway", decision="started")])
+        case_log.cosign_log(own.log)
+        size = checkpoint.parse((own.log / "checkpoint").read_bytes())[0].size
+
+        def grow(what: str, done: int, of: int) -> None:
+            case_log.submit(log, [Entry("gateway") for _ in range(SEGMENT)])
+            case_log.cosign_log(own.log)
+
+        made = make(
+            own.log, Request(asked(FROM, TO)), tmp_path / "e.zip", ANA, own.given(), now=MADE, tell=grow,
+            segment_lines=SEGMENT,
+        )  # fmt: skip
+    assert isinstance(made, Made), made
+    assert made.verdict.size == size
+    assert made.verdict.cosigned is not None
+    assert made.verdict.cosigned.size == size
 
 
 def test_a_contract_with_bcsi_marks_by_itself(tmp_path: Path) -> None:
