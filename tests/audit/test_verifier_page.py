@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import two_verifiers
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hatchling.builders.wheel import WheelBuilder
@@ -22,7 +23,7 @@ from audit.errors import BadKey
 from audit.log import Log
 from audit.note import VerifierKey
 from audit.record import Entry, line_hash
-from audit.verify import verify
+from audit.verify import Tampered, verify
 from audit.witness import attested, cosignature
 from audit.witness.coverage import COSIGNED
 
@@ -70,6 +71,23 @@ def test_timeline_and_exceptions(tmp_path: Path, key: Ed25519PrivateKey, public:
         (4, "refused", 0),
     ]
     assert (told["events"], told["exceptional"]) == (2, 3)
+
+
+def test_a_wrong_body_is_found_before_what_stands_behind_it(
+    good_log: Path, tmp_path: Path, public: VerifierKey
+) -> None:
+    """Bodies are checked in batches, and their findings still come in the records' order."""
+    trail = tmp_path / "trail"
+    shutil.copytree(good_log, trail)
+    bodies = trail / "bodies" / "00000000.bin"
+    bodies.write_bytes(bodies.read_bytes()[:-1] + b"x")
+    two_verifiers.verify(trail, [public], segment_lines=SEGMENT)
+    headers = trail / "headers" / "00000001.jsonl"
+    for wrong in (headers.read_bytes().replace(b"allowed", b"refused"), headers.read_bytes()[:100]):
+        headers.write_bytes(wrong)
+        verdict = two_verifiers.verify(trail, [public], segment_lines=SEGMENT)
+        assert isinstance(verdict, Tampered)
+        assert verdict.where == bodies
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])

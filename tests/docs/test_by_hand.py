@@ -5,7 +5,14 @@ from __future__ import annotations
 import base64
 import re
 import subprocess
+import zipfile
 from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from audit.evidence.make import Given, Made, Maker, make
+from audit.evidence.request import Request, asked
+from audit.note import parse_vkey
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "howto" / "verify-by-hand.md").read_text(encoding="utf-8")
@@ -21,6 +28,20 @@ def lay_out(folder: Path) -> None:
     (folder / "trail" / "checkpoint").write_text(FILES["checkpoint"], encoding="utf-8")
     (folder / "trail" / "headers" / "00000000.jsonl").write_text(FILES["headers/00000000.jsonl"], encoding="utf-8")
     (folder / "trail" / "bodies" / "00000000.bin").write_bytes(base64.b64decode(FILES["bodies/00000000.bin"]))
+    (folder / "ring").write_text(FILES["2/ring"])
+    unpack_evidence(folder)
+
+
+def unpack_evidence(folder: Path) -> None:
+    """A sample of the log, made by the first person of the ring."""
+    since = 1_760_000_000 * 10**6
+    request = Request(asked(since, since + 10**6, ["crossing.in"]), "RFI-2026-7", sample=1, seed="dice")
+    person = Maker("ana.lopez", Ed25519PrivateKey.from_private_bytes(bytes(range(2, 34))))
+    given = Given(keys=[parse_vkey(FILES["audit.pub"].strip())])
+    made = make(folder / "trail", request, folder / "evidence.zip", person, given, now=1_760_054_400 * 10**6)
+    assert isinstance(made, Made), made
+    with zipfile.ZipFile(made.path) as file:
+        file.extractall(folder / "evidence")
 
 
 def typed(folder: Path) -> str:
@@ -33,7 +54,7 @@ def typed(folder: Path) -> str:
 
 
 def test_every_command_prints_what_the_page_says(tmp_path: Path) -> None:
-    assert len(STEPS) == PAGE.count("```bash") == 6
+    assert len(STEPS) == PAGE.count("```bash") == 9
     lay_out(tmp_path)
     assert typed(tmp_path).split("----\n")[:-1] == [shown for _, shown in STEPS]
 
