@@ -20,6 +20,7 @@ from audit.forms import Bodies, NotOneMember, Written
 from audit.record import Scanned
 from audit.scan import Bad, Doubt, Joint, Later, Neighbour, Own, Said, Scan, Task, Unlinked, Unreadable, Whole
 from audit.secrecy import open_body
+from audit.step import Objection
 from audit.timeline import SILENT_US, Telling
 from audit.tree import Growing, Peaks
 
@@ -142,7 +143,7 @@ class _Scanning:
                 leaf = sha256(b"\0" + line).digest()
                 scanned = None if self._later else self._record(seq, line, leaf, stored)
                 leaves.append(leaf)
-                if scanned is not None and scanned.kind[:4] == "log.":
+                if scanned is not None and kinds.is_logs_own(scanned.kind):
                     self._own(seq, scanned, line)
                 if not seq % _TELL_EVERY:
                     self._tell(seq)
@@ -248,15 +249,20 @@ class _Scanning:
     def _clocks(self, seq: int, before: Scanned, after: Scanned) -> None:
         """Two neighbours whose clocks need a closer look."""
         against = step.objection(after.kind, before, after)
-        if against is not None and self._promised_us is None:
-            if against.under_us > self._doubted_us:
-                self._doubted_us = against.under_us
-                self._quiet_us = min(against.under_us, step.THRESHOLD_US)
-                self.said.append(Doubt(seq, against))
-        elif against is not None and against.holds(self._promised_us or 0):
-            raise self._bad(seq, against.why)
+        if against is not None:
+            self._object(seq, against)
         self._clock_steps += step.steps(before, after)
         self._telling.neighbours(seq, before, after)
+
+    def _object(self, seq: int, against: Objection) -> None:
+        """A finding, if the promise was made in this segment; else a doubt, if a smaller jump did not raise it."""
+        if self._promised_us is not None:
+            if against.holds(self._promised_us):
+                raise self._bad(seq, against.why)
+        elif against.under_us > self._doubted_us:
+            self._doubted_us = against.under_us
+            self._quiet_us = min(against.under_us, step.THRESHOLD_US)
+            self.said.append(Doubt(seq, against))
 
     # C.11
 

@@ -111,10 +111,12 @@ def _begin(start: Start, ends: ExitStack) -> _Worker:
 
 @dataclass(slots=True)
 class _Worker:
-    """Owned by its crew. `doing`: the round and the number of the task that it was given."""
+    """Owned by its crew. `round` and `number` are of the task that it was given last."""
 
     connection: Connection
-    doing: tuple[int, int] | None = None
+    busy: bool = False
+    round: int = 0
+    number: int = 0
 
 
 class _Crew:
@@ -133,7 +135,7 @@ class _Crew:
         task = next(left, None)
         while due < given or task is not None:
             for worker in self._workers:
-                if task is not None and worker.doing is None and given - due < AHEAD * len(self._workers):
+                if task is not None and not worker.busy and given - due < AHEAD * len(self._workers):
                     self._give(worker, task, given)
                     given, task = given + 1, next(left, None)
             if due in done:
@@ -147,11 +149,11 @@ class _Crew:
             worker.connection.send(task)
         except OSError:
             raise _died() from None
-        worker.doing = (self._round, number)
+        worker.busy, worker.round, worker.number = True, self._round, number
 
     def _listen(self, done: dict[int, Scan]) -> None:
         """Wait for a word of a worker."""
-        ready = multiprocessing.connection.wait([one.connection for one in self._workers if one.doing])
+        ready = multiprocessing.connection.wait([one.connection for one in self._workers if one.busy])
         for worker in self._workers:
             if worker.connection not in ready:
                 continue
@@ -159,12 +161,11 @@ class _Crew:
                 word: int | Scan = worker.connection.recv()
             except (EOFError, OSError):
                 raise _died() from None
-            round_, number = worker.doing or (0, 0)
             if isinstance(word, Scan):
-                worker.doing = None
-                if round_ == self._round:
-                    done[number] = word
-            elif round_ == self._round:
+                if worker.round == self._round:
+                    done[worker.number] = word
+                worker.busy = False
+            elif worker.round == self._round:
                 self._told(word)
 
 
