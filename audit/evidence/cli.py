@@ -19,7 +19,8 @@ from audit.cli.output import COULD_NOT_TELL, Undecided, say
 from audit.cli.progress import Progress, progress
 from audit.errors import AuditError
 from audit.evidence import words
-from audit.evidence.make import Given, Made, Maker, Refused, make
+from audit.evidence.given import Given, Maker
+from audit.evidence.make import Made, Refused, make
 from audit.evidence.people import BCSI
 from audit.evidence.request import Request, asked
 from audit.evidence.verdict import EvidenceTampered, EvidenceVerdict, EvidenceVerified

@@ -12,7 +12,7 @@ from typing import Final
 from audit import proof, record, step
 from audit.checkpoint import Checkpoint
 from audit.evidence import subtrees
-from audit.evidence.archive import Archive
+from audit.evidence.archive import Archive, Unreadable
 from audit.evidence.manifest import Manifest
 from audit.evidence.members import AFTER, BEFORE, HEADERS, PATHS
 from audit.evidence.verdict import Stop, bad
@@ -31,10 +31,11 @@ def lines_of(archive: Archive, name: str = HEADERS) -> Iterator[bytes]:
 
 
 def records_of(archive: Archive) -> Iterator[tuple[bytes, Scanned]]:
-    """The lines without their newlines, and what they say, once `read` has passed them."""
+    """The lines without their newlines, and what they say, once `read` has passed them. Unreadable."""
     for line in lines_of(archive):
         scanned = record.scan(line[:-1])
-        assert isinstance(scanned, Scanned)
+        if not isinstance(scanned, Scanned):
+            raise Unreadable("it was changed while it was read")
         yield line[:-1], scanned
 
 

@@ -14,7 +14,8 @@ from trail_helpers import ORIGIN, SEGMENT, counting_salt
 
 from audit import checkpoint, note
 from audit.body import Body
-from audit.evidence.make import Given, Made, Maker, make
+from audit.evidence.given import Given, Maker
+from audit.evidence.make import Made, make
 from audit.evidence.request import Request, asked
 from audit.log import Log
 from audit.note import VerifierKey, verifier_key

@@ -39,7 +39,8 @@ from audit.approval import Ring
 from audit.checkpoint import Checkpoint
 from audit.evidence import people
 from audit.evidence.gathering import LISTED
-from audit.evidence.make import Made, Maker, OutExists, Refused, make
+from audit.evidence.given import Maker
+from audit.evidence.make import Made, OutExists, Refused, make
 from audit.evidence.people import BCSI
 from audit.evidence.request import BadRequest, Request, asked
 from audit.evidence.verdict import EvidenceTampered, EvidenceVerified

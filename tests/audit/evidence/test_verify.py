@@ -16,6 +16,8 @@ from persons import RING
 from trail_helpers import SEGMENT, SOAK
 
 from audit.evidence import words
+from audit.evidence.archive import Archive, Unreadable
+from audit.evidence.lines import records_of
 from audit.evidence.request import Request, asked
 from audit.evidence.verdict import EvidenceTampered, EvidenceVerdict, EvidenceVerified
 from audit.evidence.verify import verify
@@ -64,8 +66,6 @@ def test_a_bit_flipped_anywhere(case: Case, tmp_path: Path) -> None:
 
 def same_members(path: Path, held: dict[str, bytes]) -> bool:
     """By our own reader: the flip was in a time, a CRC or such, which another reader may stumble over."""
-    from audit.evidence.archive import Archive
-
     with Archive(path) as archive:
         return {entry.name: archive.read(entry.name, 2**20) for entry in archive.entries} == held
 
@@ -76,6 +76,15 @@ def test_a_file_cut_anywhere(case: Case, tmp_path: Path) -> None:
     for end in [0, 1, *(chance.randrange(len(good)) for _ in range(COUNT // 8))]:
         path.write_bytes(good[:end])
         assert isinstance(judged(path), CouldNotTell)
+
+
+def test_a_file_that_changes_while_it_is_read(case: Case, tmp_path: Path) -> None:
+    path = case.make(tmp_path / "e.zip").path
+    forge = Forge(path)
+    forge.edit_line(8, b'"n":1,', b'"n": 1,')
+    path.write_bytes(forge.sign())
+    with Archive(path) as archive, pytest.raises(Unreadable, match="was changed"):
+        list(records_of(archive))
 
 
 def test_what_cannot_be_read(case: Case, tmp_path: Path) -> None:
