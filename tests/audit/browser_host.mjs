@@ -72,7 +72,7 @@ async function dropped(files) {
 const SEEN = `({ word: document.getElementById("verdict").className,
   first: document.querySelector("#verdict strong").textContent,
   words: [...document.querySelectorAll("#verdict div")].map((line) => line.textContent),
-  rows: Object.fromEntries([...document.querySelectorAll("#counts tr")].slice(1).map((row) => [...row.cells].map((cell) => cell.textContent))),
+  rows: Object.fromEntries([...document.querySelectorAll("#counts tr")].map((row) => [...row.cells].map((cell) => cell.textContent))),
   asked: Object.fromEntries([...document.querySelectorAll("#asked tbody tr")].map((row) => [...row.cells].map((cell) => cell.textContent))),
   tables: Object.fromEntries([...document.querySelectorAll("#tables details")].map((one) => [one.querySelector("summary").textContent,
     [...one.querySelectorAll("tr")].map((row) => [...row.cells].map((cell) => cell.textContent))])),
