@@ -137,8 +137,9 @@ class Values:
 
 
 def _of_commands(columns: Columns) -> tuple[str, ...]:
-    """The columns of a body that speak of commands, the id first."""
-    return ("id", *(name for name in columns if name not in ("id", *_SHOWN, *_REFUSED)))
+    """The columns of a body that speak of commands, the id first; a body of points, too, has theirs beside them."""
+    others = {"id", *_SHOWN, *_REFUSED} if "point" in columns else {"id"}
+    return ("id", *(name for name in columns if name not in others))
 
 
 def _rows_of(columns: Columns, key: str, value: str | None, names: Sequence[str]) -> list[Row]:

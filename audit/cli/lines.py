@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from audit.body import Encrypted, MalformedBody
 from audit.canonical import NUMBER_LIMIT, Scalar
@@ -18,6 +18,9 @@ from audit.words import printable, utc
 
 Values = Mapping[str, Sequence[Scalar]] | str | None
 """A body's columns, or why they cannot be shown; None where there is none."""
+
+_TIMES: Final = frozenset({"time_ms", "told_ms"})
+"""Columns of UTC milliseconds."""
 
 
 def as_json(header: Header, **more: Any) -> str:
@@ -35,8 +38,9 @@ def sentence(header: Header) -> str:
 
 
 def row_sentence(row: Row) -> str:
-    """One row of a body in a line: its values by the names of their columns, the time of a value as a time."""
-    return "    " + "  ".join(f"{name} {_cell(name, value)}" for name, value in row.items() if value != "")
+    """One row of a body in a line: its values by the names of their columns, times as times, nothing for nothing."""
+    said = ((name, value) for name, value in row.items() if value != "" and (value is not None or name == "raw"))
+    return "    " + "  ".join(f"{name} {_cell(name, value)}" for name, value in said)
 
 
 def values_sentence(values: Mapping[str, Sequence[Scalar]] | str) -> str:
@@ -48,6 +52,6 @@ def why_no_values(found: Encrypted | MalformedBody) -> str:
 
 
 def _cell(name: str, value: Scalar) -> str:
-    if name == "time_ms" and type(value) is int and 0 <= value < NUMBER_LIMIT // 1000:
+    if name in _TIMES and type(value) is int and 0 <= value < NUMBER_LIMIT // 1000:
         return utc(value * 1000)
     return printable(value if isinstance(value, str) else json.dumps(value))

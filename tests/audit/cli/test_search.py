@@ -13,6 +13,7 @@ from test_keeping import OLD
 from trail_helpers import ORIGIN, entries
 
 from audit.cli import audit
+from audit.cli.lines import row_sentence
 from audit.log import Log
 from audit.secrecy import KeyFolder
 
@@ -47,7 +48,7 @@ def test_a_point(busy: Path) -> None:
 def test_a_command(busy: Path) -> None:
     rows = found(busy / "trail", "--id", "c-1")
     assert rows == {
-        5: [{"id": "c-1", "command": "F1.SP", "how": "sbo"}],
+        5: [{"id": "c-1", "command": "F1.SP", "how": "sbo", "raw": 9}],
         6: [{"id": "c-1", "state": "active"}],
     }
     both = found(busy / "trail", "--id", "c-1", "--point", "F1.P")
@@ -114,3 +115,9 @@ def test_what_is_no_log_is_said(tmp_path: Path) -> None:
 def test_the_time_of_a_value_is_a_time(busy: Path) -> None:
     lines = run(busy / "trail", "--point", "F1.P", "--kind", "worsened").stdout.splitlines()
     assert lines[1:] == ["    point F1.P  raw 10  quality 1  time_ms 2026-11-23T12:00:00.000000Z"]
+
+
+def test_of_a_row_nothing_is_said_of_nothing() -> None:
+    assert row_sentence({"point": "P", "raw": None, "rule": "", "told_ms": None, "time_ms": -1, "ok": True}) == (
+        "    point P  raw null  time_ms -1  ok true"
+    )
