@@ -159,6 +159,7 @@ def _facts(source: Source, request: Request, chosen: Chosen, gathered: Gathered,
         approvals_missing=sorted(gathered.approvals_missing),
         cosigned=_cosigned(source),
         pruned=source.verified.pruned_records,
+        clock_steps=source.verified.clock_steps,
     )
 
 

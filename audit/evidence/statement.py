@@ -22,7 +22,8 @@ class Facts:
     """Everything that the statement tells. Times in UTC microseconds; `kinds` and `asked_for` count records.
 
     `first` to `first` + `lines` - 1 are the lines, at `times`; of a sample they are some of `population` records.
-    `cosigned`: how many records a witness has cosigned, and which, in words. `missing`: digests by the names they have.
+    `clock_steps`: in all of the log. `cosigned`: how far a witness's word reaches, in words. `missing`: digests not at
+    hand, each with the name that a record gives it.
     """
 
     mark: str
@@ -53,6 +54,7 @@ class Facts:
     approvals_missing: Sequence[str]
     cosigned: str
     pruned: int
+    clock_steps: int
 
 
 def statement(facts: Facts) -> str:
@@ -112,6 +114,9 @@ def _completeness(facts: Facts) -> Iterator[str]:
     yield f"The last of them is of {utc(facts.times[1])}. {end}"
     if facts.log_ended:
         yield f"THE LOG HAD NO MORE: the evidence is complete up to {utc(facts.times[1])} only."
+    if facts.clock_steps:
+        yield f"The log's clock was stepped {many(facts.clock_steps, 'time')}, in all of the log. No record whose time"
+        yield "is of the period stands outside of this range; of that, the maker's word is all there is."
     if facts.pruned:
         yield f"{many(facts.pruned, 'record')} of the log were pruned, none of this range; their times cannot be seen."
 

@@ -47,7 +47,7 @@ from audit.evidence.verdict import EvidenceTampered, EvidenceVerified
 from audit.evidence.verify import verify
 from audit.layout import Layout
 from audit.log import Log
-from audit.record import Entry
+from audit.record import Entry, Reading
 from audit.scope import EVERYTHING
 from audit.verdict import CouldNotTell, Tampered, Verified
 from audit.verify import verify as verify_log
@@ -314,6 +314,24 @@ def test_no_report_of_a_log_that_has_changed(own: Case) -> None:
 def test_a_mark_is_one_line(case: Case, tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="a mark is one line"):
         case.make(tmp_path / "e.zip", mark="SECRET\nnothing is missing")
+
+
+def test_a_clock_that_was_stepped_back(tmp_path: Path) -> None:
+    """Every record of the period is there, wherever it stands; and the statement says that the clock was stepped."""
+    log, hours = tmp_path / "trail", [0, 1, 10, 11, 5, 12, 20, 21, 22, 23, 24]
+    times = iter(hours)
+
+    def clock() -> Reading:
+        return Reading(BEGIN + next(times) * HOUR, 0, f"boot-{hours}", "synchronised")
+
+    Log.init(log, KEY, ORIGIN, segment_lines=SEGMENT)
+    with Log.open(log, KEY, clock=clock, salt=counting_salt(), segment_lines=SEGMENT) as opened:
+        case_log.submit(opened, [Entry("gateway") for _ in range(5)])
+    case = replace(case_log.build(tmp_path / "other"), log=log)
+    wanted = Request(asked(BEGIN + 9 * HOUR, BEGIN + 15 * HOUR, ["gateway"]))
+    made = case.make(tmp_path / "e.zip", wanted, witness_keys=())
+    assert [row["time"][11:13] for row in rows(made.path, "tables/records.csv")] == ["10", "11", "12"]
+    assert "The log's clock was stepped" in members(made.path)["statement.txt"].decode()
 
 
 def test_evidence_is_never_put_into_evidence(tmp_path: Path) -> None:
