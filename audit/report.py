@@ -25,6 +25,8 @@ DISCLAIMER: Final = (
     "This report says what was checked in an audit trail and what was found. It is no determination: whether any "
     "requirement is met, the Responsible Entity determines."
 )
+_SHORT: Final = re.compile(r"[0-9TZ:.-]{27}|[a-z][a-z0-9. _-]{0,23}|[0-9]{1,16}")
+"""Times, kinds and the numbers of records: cells that are not broken into lines."""
 _NO_CSS: Final = re.compile(r"[^A-Za-z0-9._/: -]")
 
 
@@ -148,7 +150,8 @@ def _timeline(facts: Facts, verdict: Verified) -> str:
         (one.after, utc(one.since), "silence", f"no record for {lasting(one.lasted_us)} behind this one")
         for one in verdict.timeline.silences
     ]
-    table = _table(("record", "time (UTC, by the log's clock)", "what", "in words"), sorted(rows))
+    told = ((str(seq), *rest) for seq, *rest in sorted(rows))
+    table = _table(("record", "UTC, by the log's clock", "what", "in words"), told)
     more = [f"{kind}: {listed.count - len(listed.moments)} more" for kind, listed in groups if _cut(listed)]
     return table + (f"<p>Not listed: {_text('; '.join(more))}.</p>" if more else "")
 
@@ -234,7 +237,9 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    return f"<td class=number>{value:,}</td>" if isinstance(value, int) else f"<td>{_text(str(value))}</td>"
+    if isinstance(value, int):
+        return f"<td class=number>{value:,}</td>"
+    return f"<td{' class=short' if _SHORT.fullmatch(str(value)) else ''}>{_text(str(value))}</td>"
 
 
 def _text(text: str) -> str:
@@ -263,6 +268,7 @@ table {{ border-collapse: collapse; width: 100%; font-size: .9em; }}
 th, td {{ border: 1px solid #777; padding: .15rem .4rem; text-align: left; vertical-align: top; }}
 th {{ border-bottom-width: 2px; }} thead {{ display: table-header-group; }} tr {{ break-inside: avoid; }}
 .number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
+.short, th {{ white-space: nowrap; overflow-wrap: normal; }}
 .small {{ font-size: .85em; border-top: 1px solid #777; padding-top: .5rem; }}
 @media print {{ body {{ margin: 0; max-width: none; padding: 0; }} }}
 </style></head><body>

@@ -15,7 +15,7 @@ from typing import Final
 
 from audit import forms, record, released
 from audit.forms import Written
-from audit.kinds import APPROVAL, CONTRACT_CHANGE, ISOLATION, REVIEW
+from audit.kinds import APPROVAL, COMMON, CONTRACT_CHANGE, ISOLATION, REVIEW
 from audit.layout import Layout
 from audit.record import Header
 from audit.scope import Scope
@@ -31,7 +31,8 @@ _COUNTED: Final = re.compile(
     rb'"dir":"(in|out)?","kind":"([^"]+)","mono_us":[0-9]+,"n":([0-9]+),"origin":.*,"t":([0-9]+),"v":1\}$', re.DOTALL
 )
 """What is counted of a line. No text in it can look like this, for its quotes are escaped."""
-_IN_FORCE: Final = frozenset({"config", "policy", "table"})
+_ALIVE: Final = b'"decision":"alive"'
+"""In a line of kind `gateway`: a sign of life, of which there may be one a minute. It is counted, and no happening."""
 _EVERY: Final = 4096
 """Records between two words about how far the counting is."""
 
@@ -144,7 +145,7 @@ class _Counting:
             self._deny(record.decode(line))
         elif direction:
             self._cross(t, 0 if direction == b"out" else 2, things)
-        if kind in self.moments:
+        if kind in self.moments and _ALIVE not in line:
             self._happen(record.decode(line))
 
     def _cross(self, t: int, column: int, things: int) -> None:
@@ -181,7 +182,7 @@ class _Counting:
 
 
 def _said(header: Header) -> str:
-    """What a happening says, its decision first, and the beginning of each digest that it names but those in force."""
-    named = [f"{name} {digest[:16]}…" for name, digest in header.digests.items() if name not in _IN_FORCE]
+    """What a happening says, its decision first; where its digests say what it is about, the beginning of each."""
+    named = [f"{name} {digest[:16]}…" for name, digest in header.digests.items() if header.kind in COMMON]
     said = (header.decision, f"by {header.peer}" if header.peer else "", header.rule, header.reason, *named)
     return ", ".join(part for part in said if part)

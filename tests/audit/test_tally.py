@@ -67,11 +67,12 @@ def test_lists_are_bounded_and_counts_are_not(
     denied = Entry("denied", peer="a", rule="r", n=2)
     with Log.open(tmp_path / "trail", key, clock=counting_clock()) as log:
         log.submit([denied, *(replace(denied, peer=peer) for peer in "bcda"), *[Entry("gateway")] * 3]).result(30)
+        log.submit([Entry("gateway", decision="alive")]).result(30)
     told: list[tuple[int, int]] = []
-    found = tally.tally(Layout(tmp_path / "trail"), 10, EVERYTHING, lambda done, of: told.append((done, of)))
+    found = tally.tally(Layout(tmp_path / "trail"), 11, EVERYTHING, lambda done, of: told.append((done, of)))
     assert [(one.peer, one.count, one.records) for one in found.denials] == [("a", 4, 2), ("b", 2, 1), (None, 4, 2)]
     assert (dict(found.happenings)["gateway"].count, len(dict(found.happenings)["gateway"].moments)) == (3, 1)
-    assert told == [(4, 10), (8, 10)]
+    assert told == [(4, 11), (8, 11)]
 
 
 def test_packed_and_pruned_segments_have_the_same_root(packed: Path) -> None:  # noqa: F811
