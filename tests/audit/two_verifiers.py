@@ -53,10 +53,11 @@ def verify(
 ) -> Verdict:
     """What our verifier says, once two workers of it and the page's have said the same."""
     verdict = ours(folder, public_keys, ring=ring, body_keys=body_keys, segment_lines=segment_lines)
-    by_two = ours(
-        folder, public_keys, ring=ring, body_keys=body_keys, segment_lines=segment_lines, workers=2, start=thread
-    )
-    assert by_two == verdict  # every member, the timeline's too
+    if len([*folder.glob("headers/*")]) > 1:  # one segment is one worker's
+        by_two = ours(
+            folder, public_keys, ring=ring, body_keys=body_keys, segment_lines=segment_lines, workers=2, start=thread
+        )
+        assert by_two == verdict  # every member, the timeline's too
     assert body_keys is None or isinstance(body_keys, KeyFolder)
     theirs = by_page(
         folder,
