@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -110,7 +111,7 @@ def write(folder: Path, records: int) -> str:
 
 
 def batches(given: Iterator[Prepared]) -> Iterator[list[Prepared]]:
-    while batch := [one for one, _ in zip(given, range(_BATCH), strict=False)]:
+    while batch := list(islice(given, _BATCH)):
         yield batch
 
 
