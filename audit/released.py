@@ -97,6 +97,37 @@ def lines(layout: Layout, size: int, start: Position | None = None) -> Iterator[
             yield from _kept(layout.kept(segment), begin.seq)
 
 
+def leaves(layout: Layout, size: int, start: Position | None = None) -> Iterator[tuple[bytes, Line | None]]:
+    """Every record's leaf hash in order from `start` on, and its line; None where it went with its segment.
+
+    Errors as of `records`; ValueError, too, where the hashes of a pruned segment are not one for each record.
+    """
+    start = start or Position()
+    for first in range(start.seq - start.seq % layout.segment_lines, size, layout.segment_lines):
+        begin, end = start if start.seq > first else Position(first), min(size, first + layout.segment_lines)
+        hashes = _hashes(layout, first, end)
+        found = lines(layout, end, begin)
+        if hashes is None:
+            yield from ((record.line_hash(line.text), line) for line in found)
+        else:
+            kept = {line.at.seq: line for line in found}
+            yield from ((leaf, kept.get(seq)) for seq, leaf in enumerate(hashes, first) if seq >= begin.seq)
+
+
+def _hashes(layout: Layout, first: int, end: int) -> tuple[bytes, ...] | None:
+    """The hashes of a pruned segment; None where its lines are there. ValueError: the file has others."""
+    found = forms.open_lines(layout, layout.segment_of(first), full=end - first == layout.segment_lines)
+    if isinstance(found, Written):
+        found.__exit__()
+        return None
+    if found is None:
+        raise FileNotFoundError(f"{layout.headers(layout.segment_of(first))}: No such file or directory")
+    hashes = forms.read_hashes(found, end - first)
+    if hashes is None:
+        raise ValueError(f"{found} has not one hash for each record")
+    return hashes
+
+
 def _written(path: Path, found: Written, at: Position, end: int, skipped: int) -> Iterator[Line]:
     if found.packed:
         for _ in range(skipped):

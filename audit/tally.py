@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from audit import forms, record, released
-from audit.forms import Written
+from audit import record, released
 from audit.kinds import APPROVAL, COMMON, CONTRACT_CHANGE, ISOLATION, REVIEW
 from audit.layout import Layout
 from audit.record import Header
@@ -85,40 +84,13 @@ def tally(layout: Layout, size: int, scope: Scope, progress: Callable[[int, int]
     OSError, ValueError, NotOneMember: the log cannot be read.
     """
     tree, counting = Growing(), _Counting()
-    for leaf, line in _leaves(layout, size):
+    for leaf, line in released.leaves(layout, size):
         tree.push(leaf)
         if tree.size % _EVERY == 0:
             progress(tree.size, size)
         if line is not None:
-            counting.take(line, scope)
+            counting.take(line.text, scope)
     return counting.result(tree.root().hex())
-
-
-def _leaves(layout: Layout, size: int) -> Iterator[tuple[bytes, bytes | None]]:
-    """Every record's leaf hash in order, and its line; None where it went with its segment."""
-    for first in range(0, size, layout.segment_lines):
-        end = min(size, first + layout.segment_lines)
-        lines = released.lines(layout, end, released.Position(first))
-        hashes = _hashes(layout, first, end)
-        if hashes is None:
-            yield from ((record.line_hash(line.text), line.text) for line in lines)
-        else:
-            kept = {line.at.seq: line.text for line in lines}
-            yield from ((leaf, kept.get(seq)) for seq, leaf in enumerate(hashes, first))
-
-
-def _hashes(layout: Layout, first: int, end: int) -> tuple[bytes, ...] | None:
-    """The hashes of a pruned segment; None where its lines are there. ValueError: the file has others."""
-    found = forms.open_lines(layout, layout.segment_of(first), full=end - first == layout.segment_lines)
-    if isinstance(found, Written):
-        found.__exit__()
-        return None
-    if found is None:
-        raise FileNotFoundError(f"{layout.headers(layout.segment_of(first))}: No such file or directory")
-    hashes = forms.read_hashes(found, end - first)
-    if hashes is None:
-        raise ValueError(f"{found} has not one hash for each record")
-    return hashes
 
 
 @dataclass(slots=True)

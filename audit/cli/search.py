@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any, Final
 import click
 
 from audit import body as bodies
-from audit import released
+from audit import index, released
 from audit.body import Encrypted, MalformedBody
+from audit.checkpoint import Checkpoint
 from audit.cli.filters import by_header, in_time, wanted
 from audit.cli.lines import as_json, row_sentence, sentence, why_no_values
 from audit.cli.output import Undecided, emit, reading
@@ -37,14 +39,23 @@ _STEP: Final = 4096
 @in_time
 @click.option("--limit", type=click.IntRange(1), help="At most so many records.")
 @click.option("--body-keys", type=click.Path(path_type=Path), help="Folder of body keys, for encrypted values.")
+@click.option("--index", "index_file", type=click.Path(path_type=Path), help="Make, or use, an index in this file.")
 @click.option("--json", "as_lines", is_flag=True, help="One JSON object a line instead of sentences.")
 def search_command(
-    log: Path, limit: int | None, body_keys: Path | None, as_lines: bool, point: str, command: str, **asked: Any
+    log: Path,
+    limit: int | None,
+    body_keys: Path | None,
+    index_file: Path | None,
+    as_lines: bool,
+    point: str | None,
+    command: str | None,
+    **asked: Any,
 ) -> None:
     """Find records of LOG, with those rows of their bodies that were asked for.
 
     It looks at what the checkpoint covers, and does not verify it: `derms audit verify` does. Exit 2 where bodies
-    could not be looked into, whatever was found in the others.
+    could not be looked into, whatever was found in the others. The index is for many searches in a long log: a file
+    outside LOG, never trusted, that may be deleted at any time.
     """
     by_head, by_body = wanted(asked), Values(point, command, asked["rule"])
     if by_head == Wanted() and not by_body.needed:
@@ -53,16 +64,30 @@ def search_command(
     with reading(log), Bodies(layout, key_folder) as files:
         newest = released.newest(layout)
         search = _Search(by_head, by_body, files, newest.origin)
-        with progress("searching") as bar:
-            for header, rows in islice(search.found(_told(layout, newest.size, bar)), limit):
+        with _lines(layout, newest, index_file, files, by_head, by_body) as lines, progress("searching") as bar:
+            for header, rows in islice(search.found(_told(lines, newest.size, bar)), limit):
                 bar.make_way()
                 emit(as_json(header, rows=rows) if as_lines else _sentences(header, rows))
     if search.unread:
         raise Undecided(f"{search.unread} bodies could not be looked into; {search.why}")
 
 
-def _told(layout: Layout, size: int, bar: Progress) -> Iterator[Line]:
-    for line in released.lines(layout, size):
+@contextmanager
+def _lines(
+    layout: Layout, newest: Checkpoint, index_file: Path | None, files: Bodies, by_head: Wanted, by_body: Values
+) -> Iterator[Iterator[Line]]:
+    """Where to look: everywhere, or where an index says."""
+    if index_file is None:
+        yield released.lines(layout, newest.size)
+        return
+    with ExitStack() as held:
+        with progress("indexing") as bar:
+            found = held.enter_context(index.opened(index_file, layout, newest, files, bar.tell))
+        yield found.lines(by_head, by_body)
+
+
+def _told(lines: Iterator[Line], size: int, bar: Progress) -> Iterator[Line]:
+    for line in lines:
         if line.at.seq % _STEP == 0:
             bar.tell(line.at.seq, size)
         yield line

@@ -76,6 +76,14 @@ def test_headers(busy: Path) -> None:
     assert found(trail, "--session", "s", "--text", "x") == {}
 
 
+def test_with_an_index_it_finds_the_same(busy: Path, tmp_path: Path) -> None:
+    for asked in (("--point", "F2.P"), ("--id", "c-1"), ("--kind", "log.*", "--until", "2026-11-24")):
+        assert found(busy / "trail", *asked, "--index", tmp_path / "index") == found(busy / "trail", *asked)
+    done = run(busy / "trail", "--point", "F2.P", "--index", busy / "trail" / "index")
+    assert done.exit_code == 2
+    assert "is in the log's folder: an index is no part of a log, keep it elsewhere" in done.output
+
+
 def test_something_has_to_be_asked_for(busy: Path) -> None:
     done = run(busy / "trail")
     assert done.exit_code == 2
