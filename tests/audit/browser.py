@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +35,7 @@ from audit.verify import CouldNotTell, Tampered, Verified, verify
 BROWSER = os.environ.get("BROWSER", "chromium")
 HOST = Path(__file__).parent / "browser_host.mjs"
 Say = Callable[[dict[str, Any]], dict[str, Any]]
+Drop = Callable[..., dict[str, Any]]
 Ask = Callable[[Path, str], dict[str, Any]]
 
 
@@ -143,22 +145,22 @@ def test_another_logs_key_and_a_key_that_is_none(trail: Path, ask: Ask) -> None:
 
 
 @pytest.fixture
-def drop(tmp_path: Path, say: Say) -> Callable[[Made], dict[str, Any]]:
+def drop(tmp_path: Path, say: Say) -> Drop:
     (tmp_path / "audit.pub").write_text(f"# the log's\n{PUBLIC}\n")
     (tmp_path / "witness.pub").write_text(f"{WITNESS_KEY}\n")
     (tmp_path / "ring").write_text("".join(f"{person}\n" for person in RING.persons))
     (tmp_path / "00000000.key").write_text(f"{BODY_KEY.hex()}\n")
 
-    def put(made: Made) -> dict[str, Any]:
+    def put(made: Made, **more: str) -> dict[str, Any]:
         (tmp_path / "evidence.zip").write_bytes(made.pack())
         names = ("evidence.zip", "audit.pub", "witness.pub", "ring", "00000000.key")
-        return say({"dropped": [str(tmp_path / name) for name in names]})
+        return say({"dropped": [str(tmp_path / name) for name in names], **more})
 
     return put
 
 
 @pytest.mark.timeout(300)
-def test_evidence_is_dropped_and_read(drop: Callable[[Made], dict[str, Any]]) -> None:
+def test_evidence_is_dropped_and_read(drop: Drop) -> None:
     log = maker.trail(encrypted=True)
     made = maker.complete(log, maker.Asked())
     made.members["log/cosigned"] = maker.cosigned(log.size, tree.root_of(log.leaves))
@@ -176,7 +178,7 @@ def test_evidence_is_dropped_and_read(drop: Callable[[Made], dict[str, Any]]) ->
 
 
 @pytest.mark.timeout(300)
-def test_tampered_evidence_shows_nothing_that_is_in_it(drop: Callable[[Made], dict[str, Any]]) -> None:
+def test_tampered_evidence_shows_nothing_that_is_in_it(drop: Drop) -> None:
     made = maker.complete(maker.trail(), maker.Asked())
     made.members["tables/denials.csv"] = made.members["tables/denials.csv"].replace(b"17", b"18")
     shown = drop(made)
@@ -192,3 +194,15 @@ def test_a_log_is_dropped_with_its_key(trail: Path, public: VerifierKey, tmp_pat
     assert say(asked)["rows"]["records"] == "25"
     flip(trail / "headers" / "00000000.jsonl", 3000)
     assert say(asked)["rows"]["where"] == "trail/headers/00000000.jsonl"
+
+
+@pytest.mark.timeout(300)
+def test_what_is_in_the_evidence_is_saved_as_it_is(drop: Drop, tmp_path: Path) -> None:
+    made = maker.complete(maker.trail(), maker.Asked())
+    into = tmp_path / "saved"
+    drop(made, save="report.html", into=str(into))
+    until = time.monotonic() + 60
+    while not (into / "report.html").exists():
+        assert time.monotonic() < until, list(into.iterdir()) if into.exists() else "nothing was saved"
+        time.sleep(0.02)
+    assert (into / "report.html").read_bytes() == made.members["report.html"]

@@ -1,8 +1,8 @@
 // Drives the page in a real browser, headless, over its debugging pipe (no port, no driver). Arguments: the browser, the page,
 // an empty folder for its profile. One JSON object a line in: {trail, keys}, a folder or a zip file and a text; or {dropped}, files
-// that are dropped on the page together. One a line out, as a person sees it: {word, first, words, rows}, the verdict's class, its
-// first word, its sentences and the table of counts; of evidence {asked, tables, files, statement}; {focused, ms}, which element has
-// the focus and how long it took.
+// that are dropped on the page together, and maybe {save, into}, the name of a file in the evidence and a folder to save it to. One
+// a line out, as a person sees it: {word, first, words, rows}, the verdict's class, its first word, its sentences and the table of
+// counts; of evidence {asked, tables, files, statement}; {focused, ms}, which element has the focus and how long it took.
 
 import { spawn } from "node:child_process";
 import readline from "node:readline";
@@ -89,7 +89,12 @@ async function judged(asked) {
   const begun = performance.now();
   await evaluated('document.querySelector("button").click()');
   await until('!document.getElementById("result").hidden');
-  return { ...(await evaluated(SEEN)), ms: performance.now() - begun };
+  const ms = performance.now() - begun;
+  if (asked.save) {
+    await call("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: asked.into });
+    await evaluated(`document.querySelector(${JSON.stringify(`[aria-label="Save ${asked.save}"]`)}).click()`);
+  }
+  return { ...(await evaluated(SEEN)), ms };
 }
 
 for await (const line of readline.createInterface({ input: process.stdin })) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -15,6 +16,7 @@ from maker import (
     BODY_KEY,
     PUBLIC,
     RING,
+    START,
     WITNESS_KEY,
     WITNESS_NAME,
     Asked,
@@ -29,12 +31,13 @@ from maker import (
     zipped,
 )
 from test_two_verifiers import mutated
-from trail_helpers import SOAK
+from trail_helpers import ORIGIN, SOAK
 from two_verifiers import evidence_by_page, verify_evidence
 
-from audit import tree
+from audit import body, record, tree
+from audit.body import Body, BodyRef
 from audit.evidence.verdict import EvidenceTampered, EvidenceVerified
-from audit.record import Entry
+from audit.record import Entry, Reading
 from audit.secrecy import KeyFolder
 from audit.verdict import CouldNotTell
 
@@ -146,6 +149,30 @@ def test_denials_beyond_what_a_double_holds(put: Put) -> None:
     said = [Entry("log.start", n=1, digests={"key": PUBLIC.digest}), *[Entry("denied", n=2**53 - 1)] * 3]
     path = put(complete(trail(said), Asked(first=0, count=4, begin="2025-01-01T00:00:00Z")).pack())
     assert verified(path)["denied"] == 3 * (2**53 - 1)
+
+
+def test_values_however_they_were_deflated(put: Put) -> None:
+    """The page inflates bodies by itself: every kind of block, short windows and long, and copies across them."""
+    text = " ".join(str(number * 7919 % 1003 / 8) for number in range(9000)) + "é" * 9000
+    packed, ref = body.store(
+        Body({"text": [text, text[:40000]], "raw": [number / 7 for number in range(99)]}), bytes(32)
+    )
+    plain = zlib.decompress(packed)
+    deflaters = [
+        zlib.compressobj(level, zlib.DEFLATED, window, memory, strategy)
+        for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE, zlib.Z_FIXED, zlib.Z_FILTERED)
+        for level, window, memory in ((0, 15, 8), (1, 9, 1), (6, 15, 8), (9, 12, 9))
+    ]
+    stored = [deflater.compress(plain) + deflater.flush() for deflater in deflaters]
+    lines: list[bytes] = []
+    for seq, data in enumerate(stored):
+        prev = record.line_hash(lines[-1]).hex() if lines else record.FIRST_PREV
+        own = BodyRef(sha256(data).hexdigest(), len(data), ref.root)
+        reading = Reading(START + seq, seq, "b", "c")
+        lines.append(record.encode(record.header(Entry("x"), reading, ORIGIN, seq, own, prev)))
+    asked = Asked(first=0, count=len(lines), begin="2025-01-01T00:00:00Z")
+    path = put(complete(Trail(tuple(lines), tuple(stored)), asked).pack())
+    assert verified(path)["bodies"] == len(stored) == 20
 
 
 WRONG: dict[str, Callable[[Made], object]] = {
