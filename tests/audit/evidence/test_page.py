@@ -41,7 +41,7 @@ from audit.record import Entry, Reading
 from audit.secrecy import KeyFolder
 from audit.verdict import CouldNotTell
 
-COUNT = 4000 if SOAK else 100
+COUNT = 4000 if SOAK else 60
 KEYS = f"{PUBLIC}\n".encode()
 LOG = trail()
 SEQS = (4, 7, 9, 14)
