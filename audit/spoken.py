@@ -1,6 +1,7 @@
 """A verdict in words for people, and as the members of `docs/reference/audit-format.md`, "What ours prints". Pure.
 
-Texts may hold what a log says, as it stands there: whoever prints them has to make them harmless.
+What is for a terminal is printable, but for paths that the caller gave. All else may hold what a log says, as it
+stands there: whoever prints it has to make it harmless.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def in_words(verdict: Verdict, reach: Reach | None, log: Path, now_us: int) -> s
         case Verified():
             return "\n".join([f"VERIFIED: {log}", *_verified(verdict, reach, now_us)])
         case Tampered(_, where, what):
-            return f"TAMPERED: {log}\n{what}\nin {where}\n{what_stands(verdict)}"
-    return f"COULD NOT TELL: {log}\n{verdict.why}"
+            return f"TAMPERED: {log}\n{printable(what)}\nin {where}\n{what_stands(verdict)}"
+    return f"COULD NOT TELL: {log}\n{printable(verdict.why)}"
 
 
 def what_stands(verdict: Tampered) -> str:

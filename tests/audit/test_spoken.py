@@ -9,7 +9,7 @@ import pytest
 from audit.note import VerifierKey
 from audit.spoken import in_words, to_explain, what_stands
 from audit.timeline import Listed, Silence, Timeline
-from audit.verdict import Tampered, Verified
+from audit.verdict import CouldNotTell, Tampered, Verified
 
 
 def verdict(public: VerifierKey, **more: object) -> Verified:
@@ -55,6 +55,11 @@ def test_what_has_to_be_explained(public: VerifierKey) -> None:
         "silent 2 times for more than 1 min, the longest 1 min 30 s behind record 3 at 1970-01-01T00:00:00.000000Z",
     ]
     assert to_explain(verdict(public, openings=1)) == []
+
+
+def test_what_a_log_says_does_nothing_to_a_terminal() -> None:
+    for found in (Tampered(1, Path("x"), "is \x1b[2J", 1), CouldNotTell("is \x1b[2J")):
+        assert "is \\x1b[2J" in in_words(found, None, Path("t"), 0)
 
 
 def test_bytes_that_cannot_be_counted(public: VerifierKey) -> None:

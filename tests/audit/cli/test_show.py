@@ -86,8 +86,9 @@ def test_show_does_not_wait_for_a_pipe(made: Path, tmp_path: Path, name: str) ->
     assert "not a regular file" in done.output
 
 
-def test_a_reader_who_goes_away_is_quiet(made: Path) -> None:
-    command = f"set -o pipefail; {sys.executable} -m daemon.cli audit show {made / 'trail'} --bodies --json"
+@pytest.mark.parametrize("asked", ["show {} --bodies --json", "search {} --kind crossing.out"])
+def test_a_reader_who_goes_away_is_quiet(made: Path, asked: str) -> None:
+    command = f"set -o pipefail; {sys.executable} -m daemon.cli audit {asked.format(made / 'trail')}"
     ran = subprocess.run(
         ["/bin/bash", "-c", f"{command} | true"],
         cwd=REPOSITORY,
