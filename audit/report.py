@@ -27,7 +27,7 @@ DISCLAIMER: Final = (
 )
 _SHORT: Final = re.compile(r"[0-9TZ:.-]{27}|[a-z][a-z0-9. _-]{0,23}|[0-9]{1,16}")
 """Times, kinds and the numbers of records: cells that are not broken into lines."""
-_NO_CSS: Final = re.compile(r"[^A-Za-z0-9._/: -]")
+_NO_CSS: Final = re.compile(r"[^A-Za-z0-9._/:, -]")
 
 
 @dataclass(frozen=True, slots=True)

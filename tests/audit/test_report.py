@@ -83,6 +83,7 @@ def test_a_verified_log(facts: Facts) -> None:
     assert "Of the 13 records that the log's signed checkpoint covers, none was altered" in text
     assert "Proved complete up to 2026-11-26T12:00:00.000000Z by its clock; that is 1 d 4 h before now" in text
     assert "isolated, by" in text
+    assert '@top-left { content: "Audit trail example.com/gateway-1, 2026-11-27";' in report.page(facts)
     assert "no witness's key was given" in text
     assert "; the whole log." in text.replace("\n", " ")
     assert text.index("VERIFIED") < text.index("Counts") < text.index("Timeline") < text.index("Crossings by day")
