@@ -164,6 +164,7 @@ def test_evidence_is_dropped_and_read(drop: Drop) -> None:
     log = maker.trail(encrypted=True)
     made = maker.complete(log, maker.Asked())
     made.members["log/cosigned"] = maker.cosigned(log.size, tree.root_of(log.leaves))
+    made.members["BCSI-statement.txt"] = made.members.pop("statement.txt")
     shown = drop(made)
     assert (shown["word"], shown["first"], shown["focused"]) == ("verified", "VERIFIED", "verdict")
     assert any(word.startswith("NOT APPROVED: 1 change") for word in shown["words"])
@@ -173,7 +174,7 @@ def test_evidence_is_dropped_and_read(drop: Drop) -> None:
     denials = shown["tables"]["denials.csv: 1 row"]
     assert denials[0] == maker.RECORD_COLUMNS
     assert denials[1][6:8] == ['said "no",\n\tor so', "'=cmd|x"]
-    assert shown["statement"] == "Of what was asked.\n"
+    assert (shown["statement"], shown["bcsi"]) == ("Of what was asked.\n", True)
     assert {"report.html", "VERIFY.txt", f"documents/{maker.POLICY}"} <= set(shown["files"])
 
 

@@ -2,7 +2,7 @@
 // an empty folder for its profile. One JSON object a line in: {trail, keys}, a folder or a zip file and a text; or {dropped}, files
 // that are dropped on the page together, and maybe {save, into}, the name of a file in the evidence and a folder to save it to. One
 // a line out, as a person sees it: {word, first, words, rows}, the verdict's class, its first word, its sentences and the table of
-// counts; of evidence {asked, tables, files, statement}; {focused, ms}, which element has the focus and how long it took.
+// counts; of evidence {asked, tables, files, statement, bcsi}; {focused, ms}, which element has the focus and how long it took.
 
 import { spawn } from "node:child_process";
 import readline from "node:readline";
@@ -77,6 +77,7 @@ const SEEN = `({ word: document.getElementById("verdict").className,
   tables: Object.fromEntries([...document.querySelectorAll("#tables details")].map((one) => [one.querySelector("summary").textContent,
     [...one.querySelectorAll("tr")].map((row) => [...row.cells].map((cell) => cell.textContent))])),
   files: [...document.querySelectorAll("#members tbody tr")].map((row) => row.cells[0].textContent),
+  bcsi: !document.getElementById("bcsi").hidden,
   statement: document.getElementById("statement").textContent,
   focused: document.activeElement.id })`;
 
