@@ -71,7 +71,7 @@ def opened(path: Path, layout: Layout, newest: Checkpoint, files: Bodies, tell: 
 def _claim(store: sqlite3.Connection, path: Path) -> None:
     """Make sure that the file is ours: empty, or made by this."""
     (application,) = store.execute("PRAGMA application_id").fetchone()
-    (tables,) = store.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    (tables,) = store.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application != _APPLICATION and tables:
         raise BadIndex(f"{path} is a database of something else: name another file")
     store.execute("PRAGMA synchronous = OFF")  # nothing is lost with it that cannot be made anew
@@ -100,7 +100,7 @@ class Index:
 
     def _begin(self) -> bool:
         """Take up what is there; False where it cannot be of this log."""
-        (tables,) = self._store.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'whole'").fetchone()
+        (tables,) = self._store.execute("SELECT count(*) FROM sqlite_master WHERE name = 'whole'").fetchone()
         row = self._store.execute("SELECT origin, peaks, line_at, body_at FROM whole").fetchone() if tables else None
         if row is None or row[0] != self._newest.origin:
             return False
