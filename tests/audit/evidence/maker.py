@@ -192,6 +192,14 @@ def cosigned(size: int, root: bytes, time_s: int = 1_790_000_000, origin: str = 
     return signed_checkpoint(size, root, origin) + note.signature_line(line)
 
 
+def witness(made: Made, log: Trail, size: int, root: bytes | None = None) -> Made:
+    """Put in what the witness cosigned, and how the log goes on from there. `root`: another one than the log had."""
+    held = log.leaves
+    made.members["log/cosigned"] = cosigned(size, tree.root_of(held[:size]) if root is None else root)
+    made.members["log/cosigned-after"] = hex_lines(proof.roots(proof.consistency(size, log.size), held))
+    return made
+
+
 def hex_lines(hashes: Iterable[bytes]) -> bytes:
     return b"".join(each.hex().encode() + b"\n" for each in hashes)
 

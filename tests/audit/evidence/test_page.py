@@ -28,6 +28,7 @@ from maker import (
     prove,
     sample,
     trail,
+    witness,
     zipped,
 )
 from test_two_verifiers import mutated
@@ -135,11 +136,9 @@ def test_encrypted_values_without_and_with_their_keys(put: Put, body_keys: KeyFo
     assert verified(path, body_keys=body_keys)["decrypted_bodies"] == 0
 
 
-@pytest.mark.parametrize("size", [LOG.size, 5])
+@pytest.mark.parametrize("size", [LOG.size, 5, 0])
 def test_a_cosigned_checkpoint(put: Put, size: int) -> None:
-    made = complete(LOG, Asked())
-    made.members["log/cosigned"] = cosigned(size, tree.root_of(LOG.leaves[:size]))
-    path = put(made.pack())
+    path = put(witness(complete(LOG, Asked()), LOG, size).pack())
     assert isinstance(verify_evidence(path, [PUBLIC], witness_keys=[WITNESS_KEY]), EvidenceVerified)
     said = evidence_by_page(path, KEYS, witness=f"{WITNESS_KEY}\n".encode())["verdict"]
     assert said["cosigned"] == {"by": WITNESS_NAME, "size": size, "time": "2026-09-21T14:13:20Z"}
@@ -192,7 +191,13 @@ WRONG: dict[str, Callable[[Made], object]] = {
     "a forged cosignature": lambda made: made.members.update(
         {"log/cosigned": cosigned(18, tree.root_of(LOG.leaves)).replace(b"w1 ", b"w1 A", 1)}
     ),
-    "cosigned for another root": lambda made: made.members.update({"log/cosigned": cosigned(18, bytes(32))}),
+    "cosigned for another root": lambda made: witness(made, LOG, 18, bytes(32)),
+    "cosigned for an earlier state of another log": lambda made: witness(made, LOG, 5, bytes(32)),
+    "cosigned for nothing, with a root": lambda made: witness(made, LOG, 0, bytes(32)),
+    "cosigned, and not how the log goes on": lambda made: witness(made, LOG, 5).members.pop("log/cosigned-after"),
+    "cosigned, and the log goes on from elsewhere": lambda made: witness(made, LOG, 5).members.update(
+        {"log/cosigned-after": witness(made, LOG, 6).members["log/cosigned-after"]}
+    ),
     "cosigned for more": lambda made: made.members.update({"log/cosigned": cosigned(19, bytes(32))}),
     "another's cosignature": lambda made: made.members.update({"log/cosigned": cosigned(1, bytes(32), origin="x.y/z")}),
 }
@@ -217,8 +222,7 @@ def any_evidence(log: Trail, chance: random.Random) -> tuple[Made, tuple[int, ..
         seqs = chance.choice([SEQS, (4,), (5, 6, 8, 14)])
         made = sample(log, Asked(), seqs, values=values)
     if chance.random() < 0.5:
-        size = chance.choice([18, 10, 17])
-        made.members["log/cosigned"] = cosigned(size, chance.choice([tree.root_of(log.leaves[:size]), bytes(32)]))
+        witness(made, log, chance.choice([18, 10, 17]), chance.choice([None, None, bytes(32)]))
     return made, seqs
 
 
