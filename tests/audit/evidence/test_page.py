@@ -305,8 +305,10 @@ def test_what_people_are_told(put: Put) -> None:
         "VERIFIED",
         "Complete for request RFI-2026-7: 11 records of every kind of example.com/gateway-1, "
         "from 2026-01-01T00:03:30Z to 2026-01-01T00:14:30Z.",
-        "Up to 2026-01-01T00:14:30Z by the log's own clock there is no other: "
-        "the file has every record from number 3 to 15 of the log.",
+        "Up to 2026-01-01T00:14:30Z by the log's own clock there is no other between the first and the last of these "
+        "lines: the file has every record from number 3 to 15 of the log.",
+        "If the log's clock was ever set back before or behind them, other records may bear a time of the period: "
+        "verifying the whole log tells.",
         "Made by ana at 2026-02-01T00:00:00Z; NOT JUDGED who that is: nobody gave the ring of persons.",
         "Values withheld: the records speak of values that this file does not have.",
         "2 approvals not judged: nobody gave the ring of persons.",
