@@ -26,12 +26,12 @@ class Newest:
     signer: VerifierKey | None
 
 
-def newest_checkpoint(layout: Layout, keys: Sequence[VerifierKey]) -> Newest:
-    """Step B. Stop where the checkpoint cannot be one of a log that these keys are for."""
+def newest_checkpoint(layout: Layout, keys: Sequence[VerifierKey], data: bytes | None = None) -> Newest:
+    """Step B. Stop where the checkpoint cannot be one of a log that these keys are for. `data`: it was read before."""
     if not keys:
         raise Stop(CouldNotTell("no key was given; a log is verified with a key from outside its folder"))
     try:
-        newest, signed = checkpoint.parse(_checkpoint_bytes(layout))
+        newest, signed = checkpoint.parse(_checkpoint_bytes(layout) if data is None else data)
     except MalformedNote as problem:
         raise not_trusted(layout, f"the checkpoint {problem}") from None
     found = note.check(signed, keys)

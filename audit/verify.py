@@ -33,6 +33,7 @@ def verify(
     ring: Ring | None = None,
     body_keys: BodyKeys | None = None,
     scope: Scope = EVERYTHING,
+    as_of: bytes | None = None,
     workers: int = 1,
     progress: Progress | None = None,
     segment_lines: int = SEGMENT_LINES,
@@ -41,16 +42,17 @@ def verify(
     """The verdict on the log in `folder` by keys that come from outside it.
 
     Approvals are judged by `ring`, encrypted bodies read with `body_keys`, where they are at hand. `scope` leaves
-    bodies out, and the verdict says how many. `workers` segments are checked at the same time, each by a process of its
-    own if there are several: the verdict is that of one. The script that calls this with more than one must be one that
-    `multiprocessing` can import (`if __name__ == "__main__"`), and `body_keys` must be what pickle takes.
+    bodies out, and the verdict says how many. `as_of`: a checkpoint of the log that was read before, in place of its
+    newest one: the verdict is on what that covers. `workers` segments are checked at the same time, each by a process
+    of its own if there are several: the verdict is that of one. The script that calls this with more than one must be
+    one that `multiprocessing` can import (`if __name__ == "__main__"`), and `body_keys` must be what pickle takes.
 
     `progress` is called at most ten times a second, in this thread, and at the end. `segment_lines`, and `start`, which
     starts a worker, are for tests.
     """
     layout = Layout(folder, segment_lines)
     try:
-        newest = trust.newest_checkpoint(layout, public_keys)
+        newest = trust.newest_checkpoint(layout, public_keys, as_of)
         told = Paced(_adding(newest.checkpoint.size, progress))
         reader = Reader(layout, newest.checkpoint, ring, scope)
         try:
