@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from audit.evidence.members import (
     BODIES,
     CHECKPOINT,
     COSIGNED,
+    COSIGNED_AFTER,
     DOCUMENTS,
     HEADERS,
     MANIFEST,
@@ -30,6 +31,7 @@ from audit.evidence.people import Source
 from audit.evidence.request import Asked, Request
 from audit.evidence.selection import Chosen
 from audit.evidence.writing import Writer
+from audit.proof import Range
 from audit.reading import open_regular
 from audit.scope import Scope
 from audit.witness.prover import leaves_of
@@ -104,22 +106,24 @@ class Assembly:
         self.tell(what, of, of)
 
     def _proofs(self, writer: Writer) -> None:
-        newest = self.source.newest
         writer.put(CHECKPOINT, [self.source.checkpoint])
         if self.source.cosigned is not None:
             writer.put(COSIGNED, [self.source.cosigned])
-        if self.chosen.sample is not None:
-            paths = [subtrees.path(seq, newest.size) for seq in self.chosen.sample]
-            found = self._roots([each for path in paths for each in path])
-            writer.put(PATHS, (b" ".join(found[each].hex().encode() for each in path) + b"\n" for path in paths))
-            return
-        first, end = self._first, self._first + self.chosen.count
-        before, after = subtrees.before(first), subtrees.after(end, newest.size)
-        found = self._roots([*before, *after])
-        writer.put(BEFORE, [subtrees.lines(found[each] for each in before)])
-        writer.put(AFTER, [subtrees.lines(found[each] for each in after)])
+        wanted = self._wanted()
+        found = self._roots({each for ranges in wanted.values() for path in ranges for each in path})
+        for name, ranges in wanted.items():
+            writer.put(name, (subtrees.line(found[each] for each in path) for path in ranges))
 
-    def _roots(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+    def _wanted(self) -> Mapping[str, Sequence[Sequence[Range]]]:
+        """What joins the lines, and what a witness has seen, to the root: of each member's lines the subtrees."""
+        size, seen = self.source.newest.size, self.source.seen
+        cosigned = {} if seen is None else {COSIGNED_AFTER: _one_a_line(subtrees.after(seen, size))}
+        if self.chosen.sample is not None:
+            return {PATHS: [subtrees.path(seq, size) for seq in self.chosen.sample], **cosigned}
+        before, after = subtrees.before(self._first), subtrees.after(self._first + self.chosen.count, size)
+        return {BEFORE: _one_a_line(before), AFTER: _one_a_line(after), **cosigned}
+
+    def _roots(self, wanted: Collection[Range]) -> Mapping[Range, bytes]:
         size = self.source.newest.size
         self.tell("proving", 0, size)
         return subtrees.roots(wanted, leaves_of(self.source.layout, 0, size), size)
@@ -159,3 +163,7 @@ class Assembly:
             writer.members,
         )
         return note.sign(str(told).encode(), self.maker.name, self.maker.key)
+
+
+def _one_a_line(ranges: Sequence[Range]) -> Sequence[Sequence[Range]]:
+    return [[each] for each in ranges]

@@ -15,7 +15,7 @@ import click
 
 from audit import keys
 from audit.cli.moments import UTC_MOMENT, now_us
-from audit.cli.output import COULD_NOT_TELL, Undecided, say
+from audit.cli.output import COULD_NOT_TELL, say
 from audit.cli.progress import Progress, progress
 from audit.errors import AuditError
 from audit.evidence import words
@@ -23,11 +23,13 @@ from audit.evidence.given import Given, Maker
 from audit.evidence.make import Made, Refused, make
 from audit.evidence.people import BCSI
 from audit.evidence.request import Request, asked
+from audit.evidence.undecided import or_undecided
 from audit.evidence.verdict import EvidenceTampered, EvidenceVerdict, EvidenceVerified
 from audit.evidence.verify import verify
 from audit.secrecy import KeyFolder
 from audit.verdict import CouldNotTell, Tampered
 from audit.witness.store import load_keys
+from audit.words import printable
 
 TAMPERED: Final = 1
 _MOST_WORKERS: Final = 8
@@ -59,12 +61,8 @@ _Folder: Final = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.pass_context
 def evidence_command(context: click.Context, /, log: Path, out: Path, as_json: bool, **options: Any) -> None:
     """Answer a request about LOG and a period with one file that can be checked alone."""
-    try:
+    with or_undecided("no evidence was made"):
         made = _made(log, out, as_json, **options)
-    except AuditError as problem:
-        raise Undecided(f"no evidence was made: {problem}") from None
-    except OSError as problem:
-        raise Undecided(f"no evidence was made: a file cannot be read or written: {problem}") from None
     say(json.dumps(_as_object(made), ensure_ascii=False) if as_json else _in_words(made, log, out))
     if isinstance(made, Refused):
         context.exit(COULD_NOT_TELL if isinstance(made.verdict, CouldNotTell) else TAMPERED)
@@ -155,7 +153,7 @@ def _in_words(made: Made | Refused, log: Path, out: Path) -> str:
 def _refused_in_words(refused: Refused, log: Path, out: Path) -> str:
     verdict = refused.verdict
     if isinstance(verdict, Tampered):
-        return f"TAMPERED: {log}\n{verdict.what}\nin {verdict.where}"
+        return f"TAMPERED: {log}\n{printable(verdict.what)}\nin {verdict.where}"
     return words.in_words(verdict, log if isinstance(verdict, CouldNotTell) else out)
 
 

@@ -9,22 +9,24 @@ from typing import Any, Final
 import click
 
 from audit import keys, note
+from audit.approval import Ring
 from audit.cli.moments import now_us, whole_second
 from audit.cli.output import Undecided, say
 from audit.disk import write_durable
-from audit.errors import AuditError
 from audit.evidence import manifest, review, words
 from audit.evidence.archive import Archive, Unreadable
 from audit.evidence.gathering import digest_of
 from audit.evidence.manifest import Manifest
 from audit.evidence.members import MANIFEST
 from audit.evidence.review import DAY_US, EVERY_DAYS, MAGIC, Filed, Review
+from audit.evidence.signers import NotSigned
+from audit.evidence.undecided import or_undecided
 from audit.evidence.verdict import EvidenceTampered
 from audit.evidence.verify import verify
 from audit.note import NOTE_LIMIT, MalformedNote
 from audit.reading import open_regular
 from audit.verdict import CouldNotTell
-from audit.words import many
+from audit.words import many, printable
 
 _File: Final = click.Path(path_type=Path, dir_okay=False)
 
@@ -76,7 +78,7 @@ def new_command(
     """Sign that you have read EVIDENCE, and what you found."""
     if nothing_found == (findings is not None):
         raise click.UsageError("say either --nothing-found or --findings FILE")
-    try:
+    with or_undecided("no review was written"):
         if out.exists():
             raise Undecided(f"{out} exists; nothing is overwritten. Name another file")
         told, verified = _told(evidence, key_file)
@@ -87,10 +89,9 @@ def new_command(
             written = Review(
                 told.origin, digest_of(file), asked.since, asked.until, count, digest, made, made + every * DAY_US
             )
-        write_durable(out, note.sign(str(written).encode(), name or person.stem, keys.load_private(person)))
-    except (AuditError, OSError, Unreadable, MalformedNote) as problem:
-        raise Undecided(f"no review was written: {problem}") from None
-    say(f"{_in_words(Filed(out.name, written, review.parse(out.read_bytes())[1]))}\n{verified}")
+        signed = note.sign(str(written).encode(), name or person.stem, keys.load_private(person))
+        write_durable(out, signed)
+    say(f"{_in_words(Filed(out.name, *review.parse(signed)), None)}\n{verified}")
 
 
 def _told(evidence: Path, key_file: Path | None) -> tuple[Manifest, str]:
@@ -127,21 +128,21 @@ def _found(findings: Path) -> tuple[int, str]:
 @click.pass_context
 def status_command(context: click.Context, folder: Path, ring_file: Path | None, as_json: bool) -> None:
     """List the reviews in FOLDER. Exit 1: a signature is wrong, a period is not covered, or the next is overdue."""
-    try:
+    with or_undecided("the reviews cannot be told"):
         ring = None if ring_file is None else keys.load_ring(ring_file)
         filed, wrong = _filed(folder)
-    except (AuditError, OSError) as problem:
-        raise Undecided(str(problem)) from None
-    if not filed and not wrong:
-        raise Undecided(f"there is no review in {folder}")
+        if not filed and not wrong:
+            raise Undecided(f"there is no review in {folder}")
     told = [*wrong, *review.warnings(filed, ring, now_us())]
     if as_json:
-        say(json.dumps({"reviews": [_as_object(each) for each in filed], "warnings": told}, ensure_ascii=False))
+        reviews = [_as_object(each, ring) for each in filed]
+        say(json.dumps({"reviews": reviews, "warnings": told}, ensure_ascii=False))
     else:
         judged = (
             [] if ring is not None else ["The signatures were not judged: nobody gave the ring of persons (--ring)"]
         )
-        say("\n".join([*map(_in_words, filed), *(f"WARNING: {each}" for each in told), *judged]))
+        listed = (_in_words(each, ring) for each in filed)
+        say("\n".join([*listed, *(f"WARNING: {printable(each)}" for each in told), *judged]))
     context.exit(1 if told else 0)
 
 
@@ -160,16 +161,18 @@ def _filed(folder: Path) -> tuple[list[Filed], list[str]]:
     return sorted(filed, key=lambda each: each.review.made), wrong
 
 
-def _in_words(filed: Filed) -> str:
-    told = _as_object(filed)
+def _in_words(filed: Filed, ring: Ring | None) -> str:
+    told = _as_object(filed, ring)
     found = "nothing found" if not filed.review.findings else many(filed.review.findings, "finding")
+    by = ", ".join(told["by"]) or "nobody of the ring"
     return (
-        f"{told['made']}  {told['origin']}, {told['from']} to {told['to']}: {found}, by {', '.join(filed.by)}; "
-        f"next by {told['next_due']}  ({filed.name})"
+        f"{told['made']}  {told['origin']}, {told['from']} to {told['to']}: {found}, by {by}; "
+        f"next by {told['next_due']}  ({printable(filed.name)})"
     )
 
 
-def _as_object(filed: Filed) -> dict[str, Any]:
+def _as_object(filed: Filed, ring: Ring | None) -> dict[str, Any]:
+    by = filed.by(ring)
     lines = str(filed.review).split("\n")
     since, _, until = lines[3].partition(" ")
     made, _, due = lines[5].partition(" ")
@@ -183,5 +186,5 @@ def _as_object(filed: Filed) -> dict[str, Any]:
         "findings_digest": filed.review.findings_digest,
         "made": made,
         "next_due": due,
-        "by": list(filed.by),
+        "by": [] if isinstance(by, NotSigned) else list(by),
     }

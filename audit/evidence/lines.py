@@ -16,6 +16,7 @@ from audit.evidence.archive import Archive, Unreadable
 from audit.evidence.manifest import Manifest
 from audit.evidence.members import AFTER, BEFORE, HEADERS, PATHS
 from audit.evidence.verdict import Stop, bad
+from audit.proof import Proof
 from audit.record import Scanned
 from audit.tree import Growing
 from audit.verdict import CouldNotTell
@@ -121,10 +122,14 @@ def _wrong(manifest: Manifest, newest: Checkpoint, before: Scanned | None, leaf:
     return None if scanned.prev == expected else "does not follow the record before it: one of the two was altered"
 
 
+def hashes_of(archive: Archive, name: str, count: int) -> Proof | None:
+    """The hashes in a member; None where it is missing, or has not so many in their one spelling. Unreadable."""
+    data = archive.read(name, count * _HASH_LINE)
+    return None if data is None else subtrees.parse_lines(data, count)
+
+
 def _tree_before(archive: Archive, first: int) -> Growing | None:
-    count = first.bit_count()
-    data = archive.read(BEFORE, count * _HASH_LINE)
-    peaks = None if data is None else subtrees.parse_lines(data, count)
+    peaks = hashes_of(archive, BEFORE, first.bit_count())
     return None if peaks is None else Growing(first, peaks)
 
 
@@ -135,9 +140,7 @@ def check_tree(archive: Archive, manifest: Manifest, newest: Checkpoint, tree: G
         return
     if tree is None:
         raise bad(BEFORE, "the hashes of what stands before the lines are missing, or are not as many as there must be")
-    count = len(subtrees.after(tree.size, newest.size))
-    data = archive.read(AFTER, count * _HASH_LINE)
-    steps = None if data is None else subtrees.parse_lines(data, count)
+    steps = hashes_of(archive, AFTER, len(subtrees.after(tree.size, newest.size)))
     if steps is None:
         raise bad(AFTER, "the hashes of what stands behind the lines are missing, or are not as many as there must be")
     if not proof.is_consistent(tree.size, tree.root(), newest.size, newest.root, steps):

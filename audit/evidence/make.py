@@ -22,12 +22,13 @@ from audit.evidence.selection import choose
 from audit.evidence.verdict import EvidenceTampered, EvidenceVerdict, EvidenceVerified
 from audit.evidence.verify import verify as verify_evidence
 from audit.layout import SEGMENT_LINES, Layout
-from audit.note import NOTE_LIMIT
+from audit.note import NOTE_LIMIT, verifier_key
 from audit.reading import open_regular
 from audit.verdict import CouldNotTell, Tampered, Verified
 from audit.verify import verify as verify_log
 from audit.witness import attested
 from audit.witness.coverage import COSIGNED as COSIGNED_FILE
+from audit.witness.coverage import witnessed
 
 _MODE: Final = 0o640
 
@@ -77,16 +78,16 @@ def make(
     `workers`: how many processes verify the log, see `audit.verify.verify`.
     OutExists, BadRequest, `selection.Gone`, TooLarge, Damaged, BadKey, OSError. `segment_lines` is for tests.
     """
-    _check(request, given, out, replace)
+    _check(request, given, maker, out, replace)
     layout = Layout(log, segment_lines)
-    # The cosigned checkpoint first: the log may grow in between. Both before the log is verified: all of it is then.
+    # The cosigned checkpoint first: the log may grow in between. Whatever is told is of the log as of these two.
     cosigned, newest = _content(log / COSIGNED_FILE), _content(layout.checkpoint)
-    verified = _verified(log, given, workers, tell, segment_lines)
+    verified = _verified(layout, newest, cosigned, given, workers, tell)
     if isinstance(verified, Refused):
         return verified
     source = _source(layout, newest, cosigned, verified)
     size = source.newest.size
-    chosen = choose(layout, size, verified.root, request, lambda done: tell("choosing", done, size))
+    chosen = choose(layout, size, source.newest.root.hex(), request, lambda done: tell("choosing", done, size))
     with _beside(out) as (path, file):
         told = Assembly(source, request, chosen, maker, given, now - now % 1_000_000, tell).write(file, out.parent)
         tell("verifying", 0, 1)
@@ -99,9 +100,10 @@ def make(
     return made
 
 
-def _check(request: Request, given: Given, out: Path, replace: bool) -> None:
-    """Whether this can be asked for at all. BadRequest, OutExists."""
+def _check(request: Request, given: Given, maker: Maker, out: Path, replace: bool) -> None:
+    """Whether this can be asked for at all, and by them. BadRequest, BadKey, OutExists."""
     request.check()
+    verifier_key(maker.name, maker.key.public_key())
     if not given.mark.isprintable():
         raise BadRequest("a mark is one line of text")
     if out.exists() and not replace:
@@ -128,21 +130,23 @@ def _of_the_file(path: Path, verified: Verified, given: Given, segment_lines: in
     )
 
 
-def _verified(log: Path, given: Given, workers: int, tell: Tell, segment_lines: int) -> Verified | Refused:
-    """The log's verdict, in the light of its witness's word if a witness's key was given."""
-    where = log / COSIGNED_FILE
-    word = attested.read_word(where, given.witness_keys) if given.witness_keys else None
+def _verified(
+    layout: Layout, newest: bytes | None, cosigned: bytes | None, given: Given, workers: int, tell: Tell
+) -> Verified | Refused:
+    """The verdict on the log as of these checkpoints, in the light of its witness's word if its key was given."""
     verdict = verify_log(
-        log,
+        layout.folder,
         given.keys,
         ring=given.ring,
         body_keys=given.body_keys,
+        as_of=newest,
         workers=workers,
         progress=lambda done, of: tell("verifying the log", done, of),
-        segment_lines=segment_lines,
+        segment_lines=layout.segment_lines,
     )
-    if word is not None:
-        verdict, _ = attested.attest(log, verdict, word, where, segment_lines)
+    if given.witness_keys and cosigned is not None:
+        word, where = witnessed(cosigned, given.witness_keys), layout.folder / COSIGNED_FILE
+        verdict, _ = attested.attest(layout.folder, verdict, word, where, layout.segment_lines)
     if not isinstance(verdict, Verified):
         return Refused(verdict)
     return verdict

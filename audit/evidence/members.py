@@ -8,6 +8,7 @@ from typing import Final
 MANIFEST: Final = "manifest"
 CHECKPOINT: Final = "log/checkpoint"
 COSIGNED: Final = "log/cosigned"
+COSIGNED_AFTER: Final = "log/cosigned-after"
 HEADERS: Final = "log/headers.jsonl"
 BEFORE: Final = "log/before"
 AFTER: Final = "log/after"

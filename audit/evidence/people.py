@@ -15,7 +15,7 @@ from audit.cli.page import page_text
 from audit.evidence import permissions, requirements, statement, tables
 from audit.evidence.gathering import Gathered
 from audit.evidence.members import TABLES
-from audit.evidence.request import Request
+from audit.evidence.request import BadRequest, Request
 from audit.evidence.requirements import COLUMNS, Relation, Requirement
 from audit.evidence.selection import Chosen
 from audit.evidence.statement import Facts
@@ -51,6 +51,15 @@ class Source:
     cosigned: bytes | None
     verified: Verified
 
+    @property
+    def seen(self) -> int | None:
+        """How many records the cosigned checkpoint covers, if it can be of this log; whose word it is, is not asked."""
+        try:
+            had = None if self.cosigned is None else checkpoint.parse(self.cosigned)[0]
+        except MalformedNote:
+            return None
+        return had.size if had and had.origin == self.newest.origin and had.size <= self.newest.size else None
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -73,7 +82,7 @@ def write(
     answer: Answer,
     report: str | None,
 ) -> str:
-    """Write the members for people, behind all the others; what they are marked with. OSError."""
+    """Write the members for people, behind all the others; what they are marked with. BadRequest, OSError."""
     contracts = _contracts(gathered, answer.permissions)
     marked = any(map(permissions.has_bcsi, contracts.values()))
     mark = answer.mark or (BCSI if marked else "")
@@ -100,7 +109,7 @@ def report(
     """
     log = source.layout
     headers = Scope(scope.since, scope.until, bodies=False)
-    again = verify(log.folder, keys, scope=headers, segment_lines=log.segment_lines)
+    again = verify(log.folder, keys, scope=headers, as_of=source.checkpoint, segment_lines=log.segment_lines)
     counted = tally(log, source.newest.size, scope, progress)
     if not isinstance(again, Verified) or counted.root != source.newest.root.hex():
         return None
@@ -122,6 +131,8 @@ def _contracts(gathered: Gathered, given: tuple[Path, ...]) -> Mapping[str, Mapp
     for path in given:
         with open_regular(path) as file:
             text = file.read(_SHEETS_LIMIT).decode("utf-8", "replace")
+        if not permissions.is_sheet(text):
+            raise BadRequest(f"{path} is no sheet that can be read")
         name = permissions.COMMANDS if "mode" in text.partition("\n")[0].split(",") else permissions.POINTS
         found.setdefault("", {})
         found[""] = {**found[""], name: text}
@@ -146,7 +157,7 @@ def _facts(source: Source, request: Request, chosen: Chosen, gathered: Gathered,
         log_ended=times[1] < request.asked.until,
         sampled=chosen.sample is not None,
         population=chosen.population,
-        seed=request.seed or source.verified.root,
+        seed=request.seed or source.newest.root.hex(),
         kinds=gathered.kinds,
         asked_for=gathered.asked_for,
         changes=gathered.changes,
@@ -165,16 +176,13 @@ def _facts(source: Source, request: Request, chosen: Chosen, gathered: Gathered,
 
 def _cosigned(source: Source) -> str:
     """How far a witness's word reaches, by what stands in its checkpoint: whether it is its word, a verifier tells."""
-    try:
-        had = None if source.cosigned is None else checkpoint.parse(source.cosigned)[0].size
-    except MalformedNote:
-        had = None
+    had = source.seen
     if had is None:
         return f"A witness's cosignature: the log has none, of none of its {many(source.newest.size, 'record')}."
     newest = f"of the newest {many(source.newest.size - had, 'record')}" if had < source.newest.size else "of no record"
     return (
-        f"A witness's cosignature {newest}: by log/cosigned, one has seen {many(had, 'record')} of this log.\n"
-        "Whether that is its word, a verifier tells who is given the witness's key."
+        f"A witness's cosignature {newest}: by log/cosigned, one has seen {many(had, 'record')} of this name.\n"
+        "Whether that is its word, and these are the same, a verifier tells who is given the witness's key."
     )
 
 

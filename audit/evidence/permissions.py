@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -31,7 +32,16 @@ def sheets_of(document: bytes) -> Mapping[str, str]:
         return {}
     if not isinstance(files, dict):
         return {}
-    return {name: text for name in (POINTS, COMMANDS) if isinstance(text := files.get(name), str)}
+    return {name: text for name in (POINTS, COMMANDS) if isinstance(text := files.get(name), str) and is_sheet(text)}
+
+
+def is_sheet(text: str) -> bool:
+    """Whether it can be read as rows at all: not where a field is longer than anybody writes."""
+    try:
+        deque(_read(text), maxlen=0)
+    except csv.Error:
+        return False
+    return True
 
 
 def table(contracts: Mapping[str, Mapping[str, str]]) -> Iterator[bytes]:
@@ -48,8 +58,12 @@ def has_bcsi(sheets: Mapping[str, str]) -> bool:
     return any(row.get("bcsi") == "yes" for text in sheets.values() for row in _rows(text))
 
 
+def _read(text: str) -> csv.DictReader[str]:
+    return csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+
+
 def _rows(text: str) -> Iterator[Mapping[str, str]]:
-    for row in csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")):
+    for row in _read(text):
         yield {name: (value or "").strip() for name, value in row.items() if isinstance(name, str)}
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from audit import note
 from audit.approval import Ring, moment, written
-from audit.evidence.signers import not_signed
+from audit.evidence.signers import NotSigned, signers
 from audit.note import MalformedNote, Note
 
 MAGIC: Final = b"derms.review/1\n"
@@ -77,18 +77,17 @@ class Filed:
     review: Review
     signed: Note
 
-    @property
-    def by(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(line.name for line in self.signed.signatures))
+    def by(self, ring: Ring | None) -> tuple[str, ...] | NotSigned:
+        """Whose word it is, by the ring; without one, the names that stand on it."""
+        return signers(self.signed, self.review.made, ring)
 
 
 def warnings(filed: Sequence[Filed], ring: Ring | None, now: int) -> Iterator[str]:
     """What somebody has to look after: bad signatures, periods that no review covers, a review that is overdue."""
-    if ring is not None:
-        for each in filed:
-            wrong = not_signed(each.signed, each.review.made, ring)
-            if wrong is not None:
-                yield f"{each.name}: {wrong}"
+    for each in filed:
+        by = each.by(ring)
+        if isinstance(by, NotSigned):
+            yield f"{each.name}: {by.why}"
     for origin in sorted({each.review.origin for each in filed}):
         yield from _of_log(origin, [each.review for each in filed if each.review.origin == origin], now)
 

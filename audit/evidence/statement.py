@@ -105,18 +105,17 @@ def _completeness(facts: Facts) -> Iterator[str]:
         return
     yield f"All {many(facts.population, 'record')} of {kinds_in_words(facts.asked)} {period}: none is left out."
     last = facts.first + facts.lines - 1
-    yield f"Nobody has to believe that: every one of the {facts.lines:,} records from number {facts.first} to {last},"
-    yield "of whatever kind, is in the file, and hashes join them to the log's signed checkpoint, which covers"
-    yield f"{facts.size:,} records."
+    yield "Between the first and the last of these lines nobody has to believe that:"
+    yield f"every one of the {facts.lines:,} records from number {facts.first} to {last}, of whatever kind, is in the"
+    yield f"file, and hashes join them to the log's signed checkpoint, which covers {facts.size:,} records."
     begin = "It is the log's first record." if facts.first == 0 else "It stands before the period."
     end = "It was the log's newest record." if last == facts.size - 1 else "It stands behind the period."
     yield f"The first of them is of {utc(facts.times[0])}. {begin}"
     yield f"The last of them is of {utc(facts.times[1])}. {end}"
     if facts.log_ended:
         yield f"THE LOG HAD NO MORE: the evidence is complete up to {utc(facts.times[1])} only."
-    if facts.clock_steps:
-        yield f"The log's clock was stepped {many(facts.clock_steps, 'time')}, in all of the log. No record whose time"
-        yield "is of the period stands outside of this range; of that, the maker's word is all there is."
+    yield f"The log's clock was stepped {many(facts.clock_steps, 'time')}, in all of the log. No record whose time"
+    yield "is of the period stands outside of this range; of that, the maker's word is all there is."
     if facts.pruned:
         yield f"{many(facts.pruned, 'record')} of the log were pruned, none of this range; their times cannot be seen."
 

@@ -67,9 +67,9 @@ def _at_the_end(needed: Collection[Range], peaks: Sequence[tuple[int, bytes]], s
     return found
 
 
-def lines(hashes: Iterable[bytes]) -> bytes:
-    """As `log/before` and `log/after` have them."""
-    return b"".join(each.hex().encode() + b"\n" for each in hashes)
+def line(hashes: Iterable[bytes]) -> bytes:
+    """One line of `log/paths`; of one hash, one of the other members."""
+    return b" ".join(each.hex().encode() for each in hashes) + b"\n"
 
 
 def parse_lines(data: bytes, count: int) -> tuple[bytes, ...] | None:

@@ -14,10 +14,10 @@ from audit.witness.coverage import Coverage
 class EvidenceVerified:
     """The file holds what its manifest says, and the lines are those that the log's key signed.
 
-    `made_by`: the names that the manifest bears, judged by a ring if `made_by_judged`. `asked_for` of the lines were
-    asked for. `complete_up_to`: the end of the period or, where the log had no more, the last line's time (UTC
-    microseconds, which of the two says `log_ended`); None for a sample. Bodies are those of the records asked for.
-    `cosigned` None: no witness's key was given, or it is not cosigned by it.
+    `made_by`: of the persons of the ring those who stand for the manifest if `made_by_judged`, else the names that it
+    bears. `asked_for` of the lines were asked for. `complete_up_to`: the end of the period or, where the log had no
+    more, the last line's time (UTC microseconds, which of the two says `log_ended`); None for a sample. Bodies are
+    those of the records asked for. `cosigned` None: no witness's key was given, or it is not cosigned by it.
     """
 
     key: VerifierKey

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from audit import approval, checkpoint, note
+from audit import approval, checkpoint, note, proof
 from audit.approval import Approval, Ring
 from audit.checkpoint import Checkpoint
 from audit.errors import BadKey
-from audit.evidence import lines, manifest
+from audit.evidence import lines, manifest, subtrees
 from audit.evidence.archive import Archive, Unreadable
 from audit.evidence.contents import Bodies, Contents
 from audit.evidence.lines import Read
 from audit.evidence.manifest import Manifest
-from audit.evidence.members import APPROVALS, BODIES, CHECKPOINT, COSIGNED, MANIFEST
-from audit.evidence.signers import not_signed
+from audit.evidence.members import APPROVALS, BODIES, CHECKPOINT, COSIGNED, COSIGNED_AFTER, MANIFEST
+from audit.evidence.signers import NotSigned, signers
 from audit.evidence.verdict import EvidenceTampered, EvidenceVerdict, EvidenceVerified, Stop, bad
 from audit.layout import SEGMENT_LINES
 from audit.note import NOTE_LIMIT, MalformedNote, Note, VerifierKey
@@ -75,7 +75,7 @@ class _Given:
 
 def _judge(archive: Archive, given: _Given) -> EvidenceVerified:
     """Steps 1 to 11."""
-    told, signed = _members(archive, given.ring)
+    told, makers = _members(archive, given.ring)
     newest, signer = _checkpoint(archive, told.origin, given.keys)
     found = lines.read(archive, told, newest)
     bodies = Bodies()
@@ -92,7 +92,7 @@ def _judge(archive: Archive, given: _Given) -> EvidenceVerified:
         size=newest.size,
         root=newest.root.hex(),
         manifest=told,
-        made_by=tuple(dict.fromkeys(line.name for line in signed.signatures)),
+        made_by=makers,
         made_by_judged=given.ring is not None,
         asked_for=found.asked_for,
         complete_up_to=_complete_up_to(told, found, early),
@@ -115,8 +115,8 @@ def _complete_up_to(told: Manifest, found: Read, early: bool) -> int | None:
     return found.last.t if early else told.asked.until
 
 
-def _members(archive: Archive, ring: Ring | None) -> tuple[Manifest, Note]:
-    """Steps 1 to 3: the members are those that the manifest names, and a person stands for it."""
+def _members(archive: Archive, ring: Ring | None) -> tuple[Manifest, tuple[str, ...]]:
+    """Steps 1 to 3: the members are those that the manifest names, and a person stands for it: these do."""
     measured = {each.entry.name: each for each in archive.measure()}
     if MANIFEST not in archive:
         raise Stop(CouldNotTell("there is no manifest in it: it is no evidence file"))
@@ -131,10 +131,10 @@ def _members(archive: Archive, ring: Ring | None) -> tuple[Manifest, Note]:
             raise bad(member.name, f"{member.name} is not the one that the manifest names")
     for name in sorted(measured.keys() - {MANIFEST}):
         raise bad(name, f"{name} is not in the manifest: it was put in later")
-    wrong = None if ring is None else not_signed(signed, told.made, ring)
-    if wrong is not None:
-        raise bad(MANIFEST, f"the manifest cannot be believed: {wrong}")
-    return told, signed
+    makers = signers(signed, told.made, ring)
+    if isinstance(makers, NotSigned):
+        raise bad(MANIFEST, f"the manifest cannot be believed: {makers.why}")
+    return told, makers
 
 
 def _manifest(archive: Archive) -> tuple[Manifest, Note]:
@@ -191,7 +191,13 @@ def _cosigned(archive: Archive, newest: Checkpoint, keys: Sequence[WitnessKey]) 
     if not isinstance(word, Witnessed):
         return None
     had = word.checkpoint
-    same = had.size < newest.size or (had.size == newest.size and had.root == newest.root)
-    if had.origin != newest.origin or not same:
-        raise bad(COSIGNED, f"{word.key.name} has cosigned another log, or another tree of {had.size} records")
+    if had.origin != newest.origin or had.size > newest.size:
+        raise bad(
+            COSIGNED, f"{word.key.name} has cosigned another log, or {had.size} records, which are more than these"
+        )
+    steps = lines.hashes_of(archive, COSIGNED_AFTER, len(subtrees.after(had.size, newest.size)))
+    if steps is None:
+        raise bad(COSIGNED_AFTER, f"the proof is missing, or is none, that {word.key.name} has cosigned this log")
+    if not proof.is_consistent(had.size, had.root, newest.size, newest.root, steps):
+        raise bad(COSIGNED, f"the {had.size} records that {word.key.name} has cosigned are not proved to be this log's")
     return Coverage(word.key.name, had.size, word.time_s, newest.size - had.size)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from audit.approval import written
 from audit.evidence.statement import kinds_in_words
 from audit.evidence.verdict import EvidenceVerdict, EvidenceVerified
 from audit.verdict import CouldNotTell
 from audit.witness import cosignature
-from audit.words import many, utc
+from audit.words import many, printable, utc
 
 
 def as_object(verdict: EvidenceVerdict) -> dict[str, Any]:
@@ -65,8 +65,8 @@ def in_words(verdict: EvidenceVerdict, path: Path) -> str:
     if isinstance(verdict, EvidenceVerified):
         return "\n".join((f"VERIFIED: {path}", *_verified_in_words(verdict)))
     if isinstance(verdict, CouldNotTell):
-        return f"COULD NOT TELL: {path}\n{verdict.why}"
-    return f"TAMPERED: {path}\n{verdict.what}" + (
+        return f"COULD NOT TELL: {path}\n{printable(verdict.why)}"
+    return f"TAMPERED: {path}\n{printable(verdict.what)}" + (
         "" if verdict.member is None else f"\nin {verdict.member} of the file"
     )
 
@@ -79,8 +79,11 @@ def _verified_in_words(verdict: EvidenceVerified) -> Iterator[str]:
     if told.sampled:
         yield f"a sample: {many(told.count, 'record')} are in the log; of the others it proves nothing"
     else:
-        yield f"complete up to {_complete_up_to(verdict)}: {many(verdict.asked_for, 'record')} asked for, none left out"
+        asked = f"complete up to {_complete_up_to(verdict)}: {many(verdict.asked_for, 'record')} asked for"
+        yield f"{asked}, none left out between the first and the last of these lines"
         yield f"{many(told.count, 'record')} from number {told.first} on, all of whatever kind, of {verdict.size}"
+        if told.count < verdict.size:
+            yield _UNSEEN
     if verdict.log_ended:
         yield "THE LOG HAD NO MORE when this was made: the end of the period is not covered"
     yield f"root {verdict.root}, signed by {verdict.key}"
@@ -93,6 +96,12 @@ def _verified_in_words(verdict: EvidenceVerified) -> Iterator[str]:
     else:
         when, size = cosignature.utc(verdict.cosigned.time_s), verdict.cosigned.size
         yield f"{verdict.cosigned.witness} has cosigned {many(size, 'record')} of this log at {when}"
+
+
+_UNSEEN: Final = (
+    "if the log's clock was ever set back before or behind them, other records may bear a time of the period: "
+    "verifying the whole log tells"
+)
 
 
 def _bodies(verdict: EvidenceVerified) -> str:

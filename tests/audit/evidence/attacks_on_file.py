@@ -8,15 +8,15 @@ from hashlib import sha256
 from typing import Final
 
 from attack import TAMPERED, UNTOLD, VERIFIED, Attack, altering, drop, putting, without
-from case_log import KEY, ORIGIN, PUBLIC, WITNESS, WITNESS_KEY_PRIVATE
+from case_log import KEY, ORIGIN, PUBLIC
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from forge import Forge, Parts, by_hand, deflated, pack
+from forge import Forge, Parts, by_hand, deflated, hash_lines, pack
 from persons import at, key_of
 
-from audit import checkpoint, note
-from audit.evidence.members import AFTER, BEFORE, BODIES, CHECKPOINT, COSIGNED, HEADERS, MANIFEST
+from audit import checkpoint, note, proof
+from audit.evidence.members import AFTER, BEFORE, BODIES, CHECKPOINT, COSIGNED, COSIGNED_AFTER, HEADERS, MANIFEST
 from audit.note import verifier_key
-from audit.witness.cosignature import cosign
+from audit.tree import root_of
 
 BASES: Final = ("complete", "sample", "encrypted", "whole")
 MALLORY: Final = Ed25519PrivateKey.from_private_bytes(b"m" * 32)
@@ -152,23 +152,89 @@ def _cosignatures() -> Iterator[Attack]:
     yield Attack("cosigned: no note", putting(COSIGNED, b"x"), TAMPERED, COSIGNED)
     yield Attack("cosigned: too long", altering(COSIGNED, lambda data: data * 400), TAMPERED, COSIGNED)
     yield Attack("not cosigned", without(COSIGNED), VERIFIED)
+    yield Attack("not cosigned, and a proof of it", _only_the_proof, VERIFIED)
     yield Attack("cosigned by another witness", _cosigned(name="another.example/w2"), VERIFIED)
     yield Attack("cosigned by another, of another log", _cosigned(name="x/w", origin="a/b"), VERIFIED)
     yield Attack("cosigned: another log", _cosigned(origin="example.com/gateway-2"), TAMPERED, COSIGNED)
     yield Attack("cosigned: more records", _cosigned(size=34), TAMPERED, COSIGNED)
     yield Attack("cosigned: another root", _cosigned(root=bytes(32)), TAMPERED, COSIGNED)
-    yield Attack("cosigned: fewer records", _cosigned(size=12, root=bytes(32)), VERIFIED)
     yield Attack("cosigned: time altered", altering(COSIGNED, _later), TAMPERED, COSIGNED)
+    for base in ("complete", "sample"):
+        yield Attack(f"{base}: no proof", without(COSIGNED_AFTER), TAMPERED, COSIGNED_AFTER, base=base)
+        longer = altering(COSIGNED_AFTER, lambda data: data + b"ab" * 32 + b"\n")
+        yield Attack(f"{base}: a proof of what needs none", longer, TAMPERED, COSIGNED_AFTER, base=base)
+        fewer = _cosigned(size=12, root=bytes(32), proved=33)
+        yield Attack(f"{base}: fewer records, and no proof", fewer, TAMPERED, COSIGNED_AFTER, base=base)
+    yield Attack("no proof, and no witness's key", without(COSIGNED_AFTER), VERIFIED, witness=False)
+    yield from _cosigned_earlier()
 
 
-def _cosigned(name: str = WITNESS.name, **changes: object) -> Callable[[Forge], bytes]:
+def _cosigned_earlier() -> Iterator[Attack]:
+    """The witness saw fewer records than the checkpoint covers."""
+    for size in (0, 1, 2, 12, 16, 31, 32):
+        yield Attack(f"whole: cosigned at {size}", _seen(size), VERIFIED, base="whole")
+        fork = _cosigned(size=size, root=bytes(32))
+        yield Attack(f"whole: a fork cosigned at {size}", fork, TAMPERED, COSIGNED, base="whole")
+    yield Attack("whole: another log of the name, and its own proof", _fork, TAMPERED, COSIGNED, base="whole")
+    other = _cosigned(name="another.example/w2", size=12, root=bytes(32))
+    yield Attack("whole: a fork cosigned by another witness", other, VERIFIED, base="whole")
+    altered: tuple[tuple[str, Callable[[bytes], bytes]], ...] = (
+        ("missing a hash", lambda data: data[65:]),
+        ("a hash more", lambda data: data + data[:65]),
+        ("empty", lambda data: b""),
+        ("upper case", bytes.upper),
+        ("no last newline", lambda data: data[:-1]),
+        ("carriage returns", lambda data: data.replace(b"\n", b"\r\n")),
+        ("spaces", lambda data: data.replace(b"\n", b" ", 1)),
+        ("an empty line", lambda data: data + b"\n"),
+    )
+    for what, alter in altered:
+        yield Attack(f"proof: {what}", _seen(12, alter), TAMPERED, COSIGNED_AFTER, base="whole")
+    turned = _seen(12, lambda data: b"".join(reversed(data.splitlines(True))))
+    yield Attack("proof: turned round", turned, TAMPERED, COSIGNED, base="whole")
+    digit = _seen(12, lambda data: (b"1" if data[:1] == b"0" else b"0") + data[1:])
+    yield Attack("proof: another hash", digit, TAMPERED, COSIGNED, base="whole")
+    yield Attack(
+        "proof: of another size", _cosigned(size=12, root=bytes(32), proved=16), TAMPERED, COSIGNED_AFTER, base="whole"
+    )
+    yield Attack("proof: altered, and nobody signed that", _unsigned, TAMPERED, COSIGNED_AFTER, base="whole")
+
+
+def _cosigned(**changes: object) -> Callable[[Forge], bytes]:
     def act(forge: Forge) -> bytes:
-        text = checkpoint.text(replace(forge.newest, **changes))  # type: ignore[arg-type]
-        line = cosign(text, name, WITNESS_KEY_PRIVATE, 1_770_000_000)
-        forge.members[COSIGNED] = text + b"\n" + note.signature_line(line)
+        forge.cosign(**changes)  # type: ignore[arg-type]
         return forge.sign()
 
     return act
+
+
+def _seen(size: int, alter: Callable[[bytes], bytes] = bytes) -> Callable[[Forge], bytes]:
+    """A witness has seen the log when it had so many records; the proof of that altered. Of the whole log only."""
+
+    def act(forge: Forge) -> bytes:
+        forge.cosign(size=size, root=root_of(forge.leaves[:size]))
+        forge.members[COSIGNED_AFTER] = alter(forge.members[COSIGNED_AFTER])
+        return forge.sign()
+
+    return act
+
+
+def _only_the_proof(forge: Forge) -> bytes:
+    del forge.members[COSIGNED]
+    return forge.sign()
+
+
+def _fork(forge: Forge) -> bytes:
+    """A log of the same name and key was written anew behind the witness's back: with the proof of what it has seen."""
+    other = [forge.leaves[0], *(sha256(leaf).digest() for leaf in forge.leaves[1:])]
+    forge.cosign(size=12, root=root_of(other[:12]))
+    forge.members[COSIGNED_AFTER] = hash_lines(proof.roots(proof.consistency(12, len(other)), other))
+    return forge.sign()
+
+
+def _unsigned(forge: Forge) -> bytes:
+    forge.members[COSIGNED_AFTER] = b"ab" * 32 + b"\n"
+    return forge.pack()
 
 
 def _later(data: bytes) -> bytes:
@@ -241,6 +307,7 @@ def _manifests() -> Iterator[Attack]:
     altered = _manifest_with(lambda data: data.replace(b"RFI-7", b"RFI-8"))
     yield Attack("manifest: request altered", altered, TAMPERED, MANIFEST)
     yield Attack("manifest: a stranger's signature beside", _manifest_with(_strangers), VERIFIED)
+    yield Attack("manifest: a name of the ring beside, of no key of it", _manifest_with(_name_of_the_ring), VERIFIED)
     yield Attack("manifest: one right, one wrong", _manifest_with(_right_and_wrong), TAMPERED, MANIFEST)
     yield Attack(
         "manifest: no signature", _manifest_with(lambda data: data.split(b"\n\n")[0] + b"\n\n"), TAMPERED, MANIFEST
@@ -314,6 +381,12 @@ def _last_signature(data: bytes) -> bytes:
 
 def _strangers(data: bytes) -> bytes:
     return data + note.signature_line(note.Signature("mallory", b"abcd", b"x"))
+
+
+def _name_of_the_ring(data: bytes) -> bytes:
+    """Nobody's digest covers these lines: whoever has the file can add one."""
+    text, lines = data.split(b"\n\n")
+    return text + b"\n\n" + note.signature_line(note.Signature("ben", bytes(4), b"junk" * 16)) + lines
 
 
 def _right_and_wrong(data: bytes) -> bytes:

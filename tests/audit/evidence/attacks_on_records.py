@@ -22,7 +22,7 @@ from attack import (
     without,
 )  # fmt: skip
 from case_log import ORIGIN
-from forge import Forge
+from forge import Forge, hash_lines
 from persons import at
 
 from audit import proof, record
@@ -161,18 +161,14 @@ def _period(*dropped: str, **changes: object) -> Callable[[Forge], bytes]:
     return act
 
 
-def _leaves(forge: Forge) -> list[bytes]:
-    return [record.line_hash(line) for line in forge.lines]
-
-
 def _from_record(forge: Forge, seq: int) -> bytes:
     """Only lines from `seq` on, with the right hashes in front: FIRST is 4 + 1."""
     before = subtrees.parse_lines(forge.members[BEFORE], FIRST.bit_count())
     assert before is not None
     tree = Growing(FIRST, before)
-    for leaf in _leaves(forge)[: seq - FIRST]:
+    for leaf in forge.leaves[: seq - FIRST]:
         tree.push(leaf)
-    forge.members[BEFORE] = subtrees.lines(tree.peaks)
+    forge.members[BEFORE] = hash_lines(tree.peaks)
     forge.lines = forge.lines[seq - FIRST :]
     drop_values(forge)
     return forge.sign(first=seq)
@@ -191,14 +187,14 @@ def _up_to_record(forge: Forge, last: int) -> bytes:
     assert after is not None
     ranges = proof.consistency(last + 1, forge.newest.size)
     known = dict(zip(proof.consistency(LAST + 1, forge.newest.size), after, strict=True))
-    tree, leaves = Growing(FIRST, before), _leaves(forge)
+    tree, leaves = Growing(FIRST, before), forge.leaves
     for leaf in leaves[: last + 1 - FIRST]:
         tree.push(leaf)
     known |= dict(zip(peak_ranges(last + 1), tree.peaks, strict=True))
     for begin, end in ranges:
         if (begin, end) not in known and end <= LAST + 1:
             known[begin, end] = root_of(leaves[begin - FIRST : end - FIRST])
-    forge.members[AFTER] = subtrees.lines(known.get(each, bytes(32)) for each in ranges)
+    forge.members[AFTER] = hash_lines(known.get(each, bytes(32)) for each in ranges)
     forge.lines = forge.lines[: last + 1 - FIRST]
     drop_values(forge)
     return forge.sign()
@@ -225,6 +221,7 @@ def _samples() -> Iterator[Attack]:
     yield Attack("sample: order", _sample_reversed, TAMPERED, HEADERS, SAMPLED[1], base="sample")
     yield Attack("sample: one twice", _sample_twice, TAMPERED, HEADERS, SAMPLED[0], base="sample")
     yield Attack("sample: fewer", _sample_fewer, VERIFIED, base="sample")
+    yield Attack("no lines", without(HEADERS), TAMPERED, HEADERS)
     yield Attack("sample: no paths", without(PATHS), TAMPERED, PATHS, base="sample")
     spelled = (
         ("capitals", bytes.upper),
@@ -368,7 +365,7 @@ def _log_anew(forge: Forge) -> bytes:
     """What whoever has the log's key can do: chain all lines anew, and sign their root. Of the whole log only."""
     forge.chain_anew(0)
     drop_tables(forge)
-    forge.check_anew(root=root_of(_leaves(forge)))
+    forge.check_anew(root=root_of(forge.leaves))
     return forge.sign()
 
 

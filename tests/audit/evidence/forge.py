@@ -6,21 +6,22 @@ import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from case_log import KEY
+from case_log import KEY, WITNESS, WITNESS_KEY_PRIVATE
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from persons import key_of
 
-from audit import checkpoint, note, record
+from audit import checkpoint, note, proof, record
 from audit.checkpoint import Checkpoint
 from audit.evidence import manifest
 from audit.evidence.manifest import Manifest, Member
-from audit.evidence.members import BODIES, CHECKPOINT, HEADERS, MANIFEST
+from audit.evidence.members import BODIES, CHECKPOINT, COSIGNED, COSIGNED_AFTER, HEADERS, MANIFEST
+from audit.witness.cosignature import cosign
 
 
 class Forge:
@@ -86,6 +87,25 @@ class Forge:
     def newest(self) -> Checkpoint:
         return checkpoint.parse(self.members[CHECKPOINT])[0]
 
+    # The witness's checkpoint
+
+    def cosign(self, name: str = WITNESS.name, proved: int | None = None, **changes: Any) -> None:
+        """Of the log's checkpoint, with changes; with the proof of so many records, or of as many as `proved`."""
+        seen = replace(self.newest, **changes)
+        text = checkpoint.text(seen)
+        line = cosign(text, name, WITNESS_KEY_PRIVATE, 1_770_000_000)
+        self.members[COSIGNED] = text + b"\n" + note.signature_line(line)
+        self.members[COSIGNED_AFTER] = hash_lines(self.extension(seen.size if proved is None else proved))
+
+    def extension(self, old: int) -> proof.Proof:
+        """The proof from `old` records to the checkpoint, where the file has all lines, or there need be none."""
+        size = self.newest.size
+        return () if old >= size else proof.roots(proof.consistency(old, size), self.leaves)
+
+    @property
+    def leaves(self) -> list[bytes]:
+        return [record.line_hash(line) for line in self.lines]
+
     # The file
 
     def manifest(self, by: str = "ana", **changes: Any) -> bytes:
@@ -127,6 +147,11 @@ def pack(members: Sequence[tuple[str, bytes]]) -> bytes:
             info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             file.writestr(info, data, method)
     return out.getvalue()
+
+
+def hash_lines(hashes: Iterable[bytes]) -> bytes:
+    """As `log/before`, `log/after` and `log/cosigned-after` have them."""
+    return b"".join(each.hex().encode() + b"\n" for each in hashes)
 
 
 class Parts:

@@ -15,7 +15,9 @@ from two_verifiers import ring_text
 from audit import keys
 from audit.cli import audit
 from audit.evidence import cli as command
+from audit.evidence.make import Refused
 from audit.layout import SEGMENT_LINES
+from audit.verdict import Tampered
 
 PERIOD = ("--from", "2026-01-05T05:30:00Z", "--to", "2026-01-06T04:30:00Z")
 
@@ -120,6 +122,7 @@ def test_no_evidence_by_somebody_whom_the_ring_does_not_know(case: Case, tmp_pat
         (("--as", "none.key"), "cannot read"),
         (("--out", "none/e.zip"), "cannot be read or written"),
         (("--request-id", "two words"), "cannot be a request's name"),
+        (("--name", "\udcff"), "cannot name a key"),
     ],
 )
 def test_what_cannot_be_asked_for(case: Case, tmp_path: Path, args: tuple[str, ...], why: str) -> None:
@@ -159,6 +162,27 @@ def test_a_fault_of_the_verifier_is_no_finding(tmp_path: Path, monkeypatch: pyte
     told = run("verify", tmp_path / "audit.pub", "--key", tmp_path / "audit.pub", "--json")
     assert told.exit_code == 2
     assert "the verifier itself failed (MemoryError" in json.loads(told.stdout)["why"]
+
+
+def test_a_fault_of_the_maker_is_no_finding(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_memory(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(command, "make", without_memory)
+    told = evidence(tmp_path)
+    assert told.exit_code == 2
+    assert "no evidence was made: the program itself failed (MemoryError" in told.stderr
+    assert "Traceback" in told.stderr
+
+
+def test_what_a_log_says_does_nothing_to_a_terminal(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Refused(Tampered(1, case.log, "changes the key to \x1b[2J\x1b[HVERIFIED", 1))
+    monkeypatch.setattr(command, "make", lambda *_, **__: found)
+    made = evidence(tmp_path)
+    assert made.exit_code == 1
+    assert "changes the key to \\x1b[2J\\x1b[HVERIFIED" in made.output
 
 
 def test_a_file_that_was_altered(case: Case, tmp_path: Path) -> None:

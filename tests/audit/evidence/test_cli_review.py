@@ -12,11 +12,13 @@ from click.testing import CliRunner, Result
 from persons import RING, key_of
 from two_verifiers import ring_text
 
-from audit import keys
+from audit import keys, note
+from audit.approval import Ring
 from audit.cli import audit
 from audit.evidence import review
 from audit.evidence.review import DAY_US
 from audit.layout import SEGMENT_LINES
+from audit.note import Signature
 
 
 @pytest.fixture
@@ -133,6 +135,48 @@ def test_status_warns(evidence: Path) -> None:
     assert any("OVERDUE" in each for each in said["warnings"])
     assert any(each.startswith("broken ") for each in said["warnings"])
     assert run("status", folder, "--ring", evidence).exit_code == 2
+
+
+def test_status_names_only_those_of_the_ring(evidence: Path) -> None:
+    """A line that anybody may have added names nobody, and a file's name does nothing to a terminal."""
+    folder = evidence.parent / "reviews"
+    assert new(evidence, "--nothing-found").exit_code == 0
+    first = folder / "first"
+    junk = note.signature_line(Signature("ana", bytes(4), b"junk" * 16))
+    name = "\x1b[2J\x1b[HALL REVIEWED"
+    (folder / name).write_bytes(first.read_bytes().replace(b"\n\n", b"\n\n" + junk, 1))
+    first.unlink()
+    (folder / "\x1b[2J").write_bytes(review.MAGIC + b"\n")
+    judged = run("status", folder, "--ring", evidence.parent / "ring")
+    assert judged.exit_code == 1
+    assert "\x1b" not in judged.output
+    assert "\\x1b[2J\\x1b[HALL REVIEWED" in judged.output
+    assert "WARNING: \\x1b[2J " in judged.output
+    assert "nothing found, by ben; next" in judged.output
+    assert "by ana, ben; next" in run("status", folder).output
+    told = json.loads(run("status", folder, "--ring", evidence.parent / "ring", "--json").output)
+    assert [(each["file"], each["by"]) for each in told["reviews"]] == [(name, ["ben"])]
+
+
+def test_status_where_nobody_of_the_ring_has_signed(evidence: Path) -> None:
+    folder, ring = evidence.parent / "reviews", evidence.parent / "ring"
+    assert new(evidence, "--nothing-found").exit_code == 0
+    ring.write_bytes(ring_text(Ring((RING.persons[0],))))
+    status = run("status", folder, "--ring", ring)
+    assert status.exit_code == 1
+    assert "nothing found, by nobody of the ring; next" in status.output
+    assert json.loads(run("status", folder, "--ring", ring, "--json").output)["reviews"][0]["by"] == []
+
+
+def test_a_fault_is_no_finding(evidence: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_memory(*_: object) -> None:
+        raise MemoryError
+
+    assert new(evidence, "--nothing-found").exit_code == 0
+    monkeypatch.setattr(review, "parse", without_memory)
+    status = run("status", evidence.parent / "reviews")
+    assert status.exit_code == 2
+    assert "the reviews cannot be told: the program itself failed (MemoryError" in status.stderr
 
 
 def test_help() -> None:

@@ -8,7 +8,9 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import case_log
 import pytest
@@ -25,18 +27,21 @@ from case_log import (
     STEP_S,
     TO,
     WITNESS,
+    WITNESS_KEY_PRIVATE,
     Case,
     approval,
     digest,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from persons import RING, key_of
 from trail_helpers import SEGMENT, counting_salt
 
-from audit import checkpoint
+from audit import checkpoint, note
 from audit.approval import Ring
 from audit.checkpoint import Checkpoint
+from audit.errors import BadKey
+from audit.evidence import make as make_module
 from audit.evidence import people
 from audit.evidence.gathering import LISTED
 from audit.evidence.given import Maker
@@ -47,10 +52,14 @@ from audit.evidence.verdict import EvidenceTampered, EvidenceVerified
 from audit.evidence.verify import verify
 from audit.layout import Layout
 from audit.log import Log
+from audit.proof import consistency
 from audit.record import Entry, Reading
 from audit.scope import EVERYTHING
-from audit.verdict import CouldNotTell, Tampered, Verified
+from audit.tree import root_of
+from audit.verdict import CouldNotTell, Tampered, Verdict, Verified
 from audit.verify import verify as verify_log
+from audit.witness.cosignature import cosign
+from audit.witness.prover import leaves_of
 
 ANA = Maker("ana", key_of("ana"))
 HOUR = STEP_S * 10**6
@@ -220,6 +229,53 @@ def test_what_is_not_cosigned_yet_is_told(own: Case, tmp_path: Path) -> None:
     assert told in members(made.path)["statement.txt"].decode()
 
 
+def cosigned_at(case: Case, size: int, /, **changes: object) -> None:
+    """As a witness that saw the log, or another, when it had so many records."""
+    root = root_of(islice(leaves_of(Layout(case.log, SEGMENT), 0, 33), size))
+    text = checkpoint.text(replace(Checkpoint(ORIGIN, size, root), **changes))  # type: ignore[arg-type]
+    line = note.signature_line(cosign(text, WITNESS.name, WITNESS_KEY_PRIVATE, 1_770_000_000))
+    (case.log / "cosigned").write_bytes(text + b"\n" + line)
+
+
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(size=st.integers(0, 33), sample=st.none() | st.integers(1, 5))
+@example(size=0, sample=None)
+@example(size=16, sample=None)
+def test_whatever_a_witness_has_seen_is_proved(own: Case, tmp_path: Path, size: int, sample: int | None) -> None:
+    cosigned_at(own, size)
+    made = own.make(tmp_path / "e.zip", Request(asked(FROM, TO), sample=sample), replace=True)
+    assert made.verdict.cosigned is not None
+    assert (made.verdict.cosigned.size, made.verdict.cosigned.uncovered) == (size, 33 - size)
+    proof = members(made.path)["log/cosigned-after"]
+    assert proof.count(b"\n") == len(consistency(size, 33))
+
+
+def test_a_fork_that_the_witness_did_not_see(own: Case, tmp_path: Path) -> None:
+    """Made without the witness's key, so that nobody refuses to make it; who has the key sees it."""
+    cosigned_at(own, 20, root=b"\7" * 32)
+    assert isinstance(refused(own, tmp_path).verdict, Tampered)
+    made = own.make(tmp_path / "e.zip", witness_keys=())
+    assert "of this log" not in members(made.path)["statement.txt"].decode()
+    verdict = verify(made.path, [PUBLIC], ring=RING, witness_keys=[WITNESS], segment_lines=SEGMENT)
+    assert isinstance(verdict, EvidenceTampered)
+    assert verdict.member == "log/cosigned"
+
+
+@pytest.mark.parametrize("changes", [{"origin": "example.com/gateway-2"}, {"size": 34}])
+def test_a_cosigned_checkpoint_that_cannot_be_of_this_log(
+    own: Case, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    cosigned_at(own, 20, **changes)
+    made = own.make(tmp_path / "e.zip", witness_keys=())
+    held = members(made.path)
+    assert held["log/cosigned"] == (own.log / "cosigned").read_bytes()
+    assert "log/cosigned-after" not in held
+    assert "cosignature: the log has none" in held["statement.txt"].decode()
+    verdict = verify(made.path, [PUBLIC], witness_keys=[WITNESS], segment_lines=SEGMENT)
+    assert isinstance(verdict, EvidenceTampered)
+    assert verdict.member == "log/cosigned"
+
+
 def test_an_approval_that_has_not_the_form_of_one(tmp_path: Path) -> None:
     case = log_of(tmp_path / "own", [Entry("contract.change", rule="A\nB", digests={"approval": digest(b"no note")})])
     (case.log / "approvals").mkdir(exist_ok=True)
@@ -304,8 +360,9 @@ def test_no_report_of_a_log_that_has_changed(own: Case) -> None:
     verified = verify_log(own.log, [PUBLIC], segment_lines=SEGMENT)
     assert isinstance(verified, Verified)
     source = people.Source(
-        Layout(own.log, SEGMENT), Checkpoint(ORIGIN, 33, bytes.fromhex(verified.root)), b"", None, verified
-    )
+        Layout(own.log, SEGMENT), Checkpoint(ORIGIN, 33, bytes.fromhex(verified.root)),
+        (own.log / "checkpoint").read_bytes(), None, verified,
+    )  # fmt: skip
     assert people.report(source, [PUBLIC], EVERYTHING, MADE, lambda done, of: None) is not None
     other = replace(source, newest=replace(source.newest, root=bytes(32)))
     assert people.report(other, [PUBLIC], EVERYTHING, MADE, lambda done, of: None) is None
@@ -367,6 +424,50 @@ def test_a_log_that_grows_meanwhile(own: Case, tmp_path: Path) -> None:
     assert made.verdict.cosigned.size == size
 
 
+@pytest.mark.parametrize("sample", [None, 5])
+def test_everything_is_of_the_checkpoint_in_the_file(
+    own: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: int | None
+) -> None:
+    """Records come, and a witness cosigns them, between the reading of the checkpoint and that of the log."""
+    clock = case_log.hourly(BEGIN + 100 * HOUR)
+
+    def grown(*given: Any, **more: Any) -> Verdict:
+        case_log.submit(log, [Entry("denied", n=1000)])
+        case_log.cosign_log(own.log)
+        return verify_log(*given, **more)
+
+    with Log.open(own.log, KEY, clock=clock, salt=counting_salt(), segment_lines=SEGMENT) as log:
+        case_log.submit(log, [Entry("gateway")])
+        before = (own.log / "checkpoint").read_bytes()
+        monkeypatch.setattr(make_module, "verify_log", grown)
+        monkeypatch.setattr(people, "verify", grown)
+        made = own.make(tmp_path / "e.zip", Request(asked(BEGIN, TO + 10**12), sample=sample))
+    held = members(made.path)
+    assert held["log/checkpoint"] == before
+    newest = checkpoint.parse(before)[0]
+    statement = held["statement.txt"].decode()
+    assert f"Root {newest.root.hex()} over {newest.size} records" in statement
+    if sample is not None:
+        assert f"The seed was {newest.root.hex()}" in statement
+    else:
+        report = held["report.html"].decode()
+        assert newest.root.hex() in report
+        assert "1,00" not in report, "denials that came later"
+        assert "1000" not in report
+
+
+def test_a_verdict_as_of_a_checkpoint_that_was_read_before(own: Case) -> None:
+    before = (own.log / "checkpoint").read_bytes()
+    with Log.open(own.log, KEY, clock=case_log.hourly(TO), salt=counting_salt(), segment_lines=SEGMENT) as log:
+        case_log.submit(log, [Entry("gateway") for _ in range(SEGMENT)])
+    then, now = (verify_log(own.log, [PUBLIC], as_of=each, segment_lines=SEGMENT) for each in (before, None))
+    assert isinstance(then, Verified)
+    assert isinstance(now, Verified)
+    assert then.records == 33
+    assert now.records > 33 + SEGMENT
+    assert isinstance(verify_log(own.log, [PUBLIC], as_of=before[:-9], segment_lines=SEGMENT), Tampered)
+
+
 def test_a_contract_with_bcsi_marks_by_itself(tmp_path: Path) -> None:
     secret = case_log.contract(bcsi="yes")
     case = log_of(tmp_path / "own", [Entry("gateway", digests={"contract": digest(secret)})])
@@ -383,6 +484,9 @@ def test_sheets_that_no_document_has(case: Case, tmp_path: Path) -> None:
     made = case.make(tmp_path / "e.zip", documents=(), permissions=sheets)
     told = [(row["contract"], row["name"], row["direction"]) for row in rows(made.path, "tables/permissions.csv")]
     assert told == [("", "F1 power", "out"), ("", "F1 target", "in")]
+    (tmp_path / "points.csv").write_text(f"name,reason\nx,{'y' * 200_000}\n")
+    with pytest.raises(BadRequest, match="is no sheet that can be read"):
+        case.make(tmp_path / "bad.zip", documents=(), permissions=sheets)
     none = case.make(tmp_path / "none.zip", documents=())
     assert "tables/permissions.csv" not in members(none.path)
 
@@ -414,6 +518,14 @@ def test_a_log_that_its_witness_contradicts(own: Case, tmp_path: Path) -> None:
     case_log.cosign_log(own.log)
     (own.log / "cosigned").write_bytes((own.log / "cosigned").read_bytes().replace(b"\n33\n", b"\n34\n"))
     assert isinstance(refused(own, tmp_path).verdict, Tampered)
+
+
+def test_a_maker_of_no_name(case: Case, tmp_path: Path) -> None:
+    with pytest.raises(BadKey, match="cannot name a key"):
+        make(
+            case.log, Request(asked(FROM, TO)), tmp_path / "e.zip", Maker("\udcff", ANA.key), case.given(), now=MADE,
+            segment_lines=SEGMENT,
+        )  # fmt: skip
 
 
 def test_a_maker_whom_the_ring_does_not_know(case: Case, tmp_path: Path) -> None:

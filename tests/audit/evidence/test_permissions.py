@@ -44,6 +44,12 @@ def test_what_is_no_contract(document: bytes) -> None:
     assert permissions.sheets_of(document) == {}
 
 
+def test_a_text_that_is_no_sheet() -> None:
+    """A field may be longer than the standard library reads; the other sheet is told all the same."""
+    document = json.dumps({"points.csv": f"name,reason\r\nx,{'y' * 200_000}\r\n", "commands.csv": "name\r\nz\r\n"})
+    assert permissions.sheets_of(document.encode()) == {"commands.csv": "name\r\nz\r\n"}
+
+
 def test_rows_that_the_entity_calls_bcsi() -> None:
     assert not permissions.has_bcsi(permissions.sheets_of(NEW))
     assert permissions.has_bcsi(permissions.sheets_of(contract(bcsi="yes")))

@@ -54,7 +54,7 @@ def test_no_other_text_is_a_review(old: str, new: str) -> None:
 def test_reviews_that_follow_each_other() -> None:
     row = [filed(-30, -15, -14, 1), filed(-15, 0, 0, 15), filed(-20, -10, -5, 10)]
     assert list(review.warnings(row, RING, MADE + 14 * DAY_US)) == []
-    assert row[0].by == ("ana",)
+    assert row[0].by(RING) == row[0].by(None) == ("ana",)
 
 
 def test_a_period_that_nobody_reviewed() -> None:

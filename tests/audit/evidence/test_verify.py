@@ -15,12 +15,15 @@ from forge import Forge
 from persons import RING
 from trail_helpers import SEGMENT, SOAK
 
+from audit import note
 from audit.evidence import words
 from audit.evidence.archive import Archive, Unreadable
 from audit.evidence.lines import records_of
+from audit.evidence.members import MANIFEST
 from audit.evidence.request import Request, asked
 from audit.evidence.verdict import EvidenceTampered, EvidenceVerdict, EvidenceVerified
 from audit.evidence.verify import verify
+from audit.note import Signature
 from audit.verdict import CouldNotTell
 
 COUNT = 20_000 if SOAK else 400
@@ -95,6 +98,33 @@ def test_what_cannot_be_read(case: Case, tmp_path: Path) -> None:
     assert isinstance(verify(tmp_path, [], segment_lines=SEGMENT), CouldNotTell)
 
 
+def test_a_name_that_anybody_wrote_under_the_manifest(case: Case, tmp_path: Path) -> None:
+    path = case.make(tmp_path / "e.zip").path
+    forge = Forge(path)
+    junk = note.signature_line(Signature("ben", bytes(4), b"junk" * 16))
+    forge.members[MANIFEST] = forge.members[MANIFEST].replace(b"\n\n", b"\n\n" + junk, 1)
+    path.write_bytes(forge.pack())
+    verdict = judged(path)
+    assert isinstance(verdict, EvidenceVerified)
+    assert verdict.made_by == ("ana",)
+    assert "by ana, judged by the ring" in words.in_words(verdict, path)
+    without = verify(path, [PUBLIC], segment_lines=SEGMENT)
+    assert isinstance(without, EvidenceVerified)
+    assert without.made_by == ("ben", "ana")
+    assert "by ben, ana, not judged" in words.in_words(without, path)
+
+
+def test_a_log_written_anew_behind_its_witness(case: Case, tmp_path: Path) -> None:
+    """With its own key, its maker's word, and the cosigned checkpoint of the log as the witness saw it beside it."""
+    path = case.make(tmp_path / "e.zip").path
+    forge = Forge(path)
+    forge.cosign(size=20, root=b"\7" * 32, proved=33)
+    path.write_bytes(forge.sign())
+    verdict = judged(path)
+    assert isinstance(verdict, EvidenceTampered), verdict
+    assert verdict.member == "log/cosigned-after"
+
+
 def test_a_verdict_as_an_object(case: Case, tmp_path: Path) -> None:
     made = case.make(tmp_path / "e.zip")
     told = words.as_object(made.verdict)
@@ -122,6 +152,10 @@ def test_a_verdict_in_words(case: Case, tmp_path: Path) -> None:
     assert "complete up to 2026-01-06T08:00:00.000000Z" in text
     assert "THE LOG HAD NO MORE" in text
     assert "compliance.example/w1 has cosigned 33 records" in text
+    assert "none left out between the first and the last of these lines\n" in text
+    assert "if the log's clock was ever set back before or behind them" in text
+    everything = case.make(tmp_path / "all.zip", Request(asked(case_log.BEGIN, TO + 10**12))).verdict
+    assert "set back" not in words.in_words(everything, path), "there is nothing before or behind them"
     odd = replace(
         whole, encrypted_bodies=3, decrypted_bodies=1, clock_steps=2, not_approved=1, approvals_unchecked=1, denied=0,
         cosigned=None, made_by_judged=False,
@@ -137,4 +171,6 @@ def test_a_verdict_in_words(case: Case, tmp_path: Path) -> None:
     assert "the values were withheld" in words.in_words(replace(whole, values_withheld=True), path)
     assert words.in_words(EvidenceTampered("a", None, "x"), path) == f"TAMPERED: {path}\nx\nin a of the file"
     assert words.in_words(EvidenceTampered(None, None, "x"), path) == f"TAMPERED: {path}\nx"
+    assert words.in_words(CouldNotTell("x\x1b"), path) == f"COULD NOT TELL: {path}\nx\\x1b"
+    assert words.in_words(EvidenceTampered(None, None, "x\x1b"), path) == f"TAMPERED: {path}\nx\\x1b"
     assert words.in_words(CouldNotTell("x"), path) == f"COULD NOT TELL: {path}\nx"
