@@ -40,7 +40,7 @@ def sentence(header: Header) -> str:
 def row_sentence(row: Row) -> str:
     """One row of a body in a line: its values by the names of their columns, times as times, nothing for nothing."""
     said = ((name, value) for name, value in row.items() if value != "" and (value is not None or name == "raw"))
-    return "    " + "  ".join(f"{name} {_cell(name, value)}" for name, value in said)
+    return "    " + "  ".join(f"{printable(name)} {_cell(name, value)}" for name, value in said)
 
 
 def values_sentence(values: Mapping[str, Sequence[Scalar]] | str) -> str:

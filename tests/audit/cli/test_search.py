@@ -129,3 +129,7 @@ def test_of_a_row_nothing_is_said_of_nothing() -> None:
     assert row_sentence({"point": "P", "raw": None, "rule": "", "told_ms": None, "time_ms": -1, "ok": True}) == (
         "    point P  raw null  time_ms -1  ok true"
     )
+
+
+def test_names_of_columns_do_nothing_to_a_terminal() -> None:
+    assert row_sentence({"id": "c1", "\x1b[2JVERIFIED\n": "a"}) == "    id c1  \\x1b[2JVERIFIED\\n a"
