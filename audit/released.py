@@ -94,7 +94,7 @@ def lines(layout: Layout, size: int, start: Position | None = None) -> Iterator[
         elif found is None or not found.exists():
             raise FileNotFoundError(f"{layout.headers(segment)}: No such file or directory")
         else:
-            yield from _kept(layout.kept(segment), begin.seq)
+            yield from _kept(layout.kept(segment), begin.seq, range(first, end))
 
 
 def leaves(layout: Layout, size: int, start: Position | None = None) -> Iterator[tuple[bytes, Line | None]]:
@@ -149,15 +149,26 @@ def _length(text: bytes) -> int:
     match = _BODY.match(text)
     if match is None:
         raise ValueError("a line is not a version 1 header: it does not say how long its body is")
-    return int(match[1])
+    length = int(match[1])
+    if length > bodies.STORED_LIMIT:  # of many such, the place of a body would be none that a file can have
+        raise ValueError(f"a line speaks of a body of {length} bytes, which none may have")
+    return length
 
 
-def _kept(path: Path, first: int) -> Iterator[Line]:
+def _kept(path: Path, first: int, within: range) -> Iterator[Line]:
+    """The kept lines from record `first` on. ValueError: one is not behind the one before, `within` its segment.
+
+    Whoever goes on behind a line would else be sent anywhere by one that was put there.
+    """
     if not path.exists():
         return
+    next_seq = within.start
     with open_regular(path) as file:
         while text := file.readline(record.LINE_LIMIT + 1):
             seq = record.decode(text[:-1]).seq
+            if not next_seq <= seq < within.stop:
+                raise ValueError(f"record {seq} is out of its place in {path}")
+            next_seq = seq + 1
             if seq >= first:
                 yield Line(Position(seq), text[:-1], None, 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -38,6 +39,22 @@ def test_of_pruned_segments_the_kept_records_are_read(pruned: Path) -> None:  # 
     (pruned / "headers" / "00000000.hashes").unlink()
     with pytest.raises(FileNotFoundError, match="No such file"):
         seqs(pruned)
+
+
+@pytest.mark.parametrize("again", ["00000000.kept", "00000002.jsonl"])
+def test_a_kept_line_that_is_out_of_its_place_is_not_followed(pruned: Path, again: str) -> None:  # noqa: F811
+    kept = pruned / "headers" / "00000000.kept"
+    line = (pruned / "headers" / again).read_bytes().partition(b"\n")[0]
+    kept.write_bytes(kept.read_bytes() + line + b"\n")
+    with pytest.raises(ValueError, match="is out of its place in"):
+        seqs(pruned)
+
+
+def test_a_body_that_none_may_have_is_not_passed_over(trail: Path) -> None:  # noqa: F811
+    headers = trail / "headers" / "00000000.jsonl"
+    headers.write_bytes(re.sub(rb'"len":[0-9]+', b'"len":9007199254740991', headers.read_bytes()))
+    with pytest.raises(ValueError, match="speaks of a body of 9007199254740991 bytes"):
+        seqs(trail)
 
 
 def test_a_last_segment_that_is_missing(trail: Path) -> None:  # noqa: F811
