@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Final
 
 from audit import body as bodies
-from audit import released
+from audit import record, released
 from audit.body import Encrypted, MalformedBody
 from audit.canonical import Scalar, string
 from audit.checkpoint import Checkpoint
 from audit.errors import AuditError, BadEntry
 from audit.layout import Layout
+from audit.record import Scanned
 from audit.released import Bodies, Line, Position
 from audit.search import Values, Wanted
 from audit.tree import Growing
@@ -189,7 +190,8 @@ class _Block:
         self.terms: set[str] = set()
 
     def take(self, line: Line, files: Bodies, origin: str) -> None:
-        found = _LINE.search(line.text)
+        # What `_LINE` would take for ever to search is no header: in one, no text can look like a member.
+        found = _LINE.search(line.text) if isinstance(record.scan(line.text), Scanned) else None
         if found is None:
             raise ValueError(f"record {line.at.seq} is not a version 1 header")
         decision, kind, peer, rule, session, t = found.groups()

@@ -127,6 +127,14 @@ def test_lines_without_their_root_are_not_indexed(trail: Path, tmp_path: Path) -
         compare(trail, tmp_path / "index")
 
 
+def test_a_line_that_was_made_to_be_searched_for_ever(trail: Path, tmp_path: Path) -> None:  # noqa: F811
+    piece = b'"decision":"","digests":"kind":"x","mono_us":,"peer":"","prev":,"rule":"","seq":1,"session":"","t":'
+    lines = trail / "headers" / "00000000.jsonl"
+    lines.write_bytes(piece * 600 + b"\n" + lines.read_bytes())
+    with pytest.raises(ValueError, match="record 0 is not a version 1 header"):
+        compare(trail, tmp_path / "index")
+
+
 def test_what_cannot_be_an_index(trail: Path, tmp_path: Path) -> None:  # noqa: F811
     with pytest.raises(BadIndex, match="is in the log's folder"):
         compare(trail, trail / "headers" / "index")
