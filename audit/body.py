@@ -172,7 +172,7 @@ def _leaves(texts: Mapping[str, Sequence[str]], salt: bytes) -> Iterator[bytes]:
     yield tree.leaf_hash(leaf_salt(salt, 0) + f"{{{shape}}}".encode())
     first = 1
     for name, values in texts.items():
-        salts = [sha256(salt + index.to_bytes(8, "big")).digest() for index in range(first, first + len(values))]
+        salts = (sha256(salt + index.to_bytes(8, "big")).digest() for index in range(first, first + len(values)))
         for own, (row, text) in zip(salts, enumerate(values), strict=True):
             yield sha256(b"\0" + own + f'["{name}",{row},{text}]'.encode()).digest()
         first += len(values)

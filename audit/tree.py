@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import sha256
+from itertools import islice
+from typing import Final
 
 EMPTY_ROOT = sha256(b"").digest()
 """The root of the tree without leaves."""
+
+_AT_ONCE: Final = 2**16
+"""Leaf hashes that are held at once: a power of two."""
 
 Peaks = tuple[bytes, ...]
 
@@ -80,10 +85,17 @@ class Growing:
 
 
 def root_of(leaves: Iterable[bytes]) -> bytes:
-    """The root over leaf *hashes*: level by level, a node without a partner goes up as it is."""
-    level = list(leaves)
+    """The root over leaf *hashes*. Memory does not grow with them: perfect subtrees of `_AT_ONCE` leaves come first."""
+    rest, roots = iter(leaves), []
+    while level := list(islice(rest, _AT_ONCE)):
+        roots.append(_root_of(level))
+    return _root_of(roots) if roots else EMPTY_ROOT
+
+
+def _root_of(level: list[bytes]) -> bytes:
+    """Level by level, a node without a partner goes up as it is."""
     while len(level) > 1:
         pairs = zip(level[::2], level[1::2], strict=False)
         above = [sha256(b"\1" + left + right).digest() for left, right in pairs]
         level = above + level[len(above) * 2 :]
-    return level[0] if level else EMPTY_ROOT
+    return level[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,6 +63,22 @@ def definition(leaves: list[bytes]) -> bytes:
     while k * 2 < len(leaves):
         k *= 2
     return tree.node_hash(definition(leaves[:k]), definition(leaves[k:]))
+
+
+@pytest.mark.parametrize("size", [*range(10), 63, 64, 65])
+def test_the_root_of_more_leaves_than_are_held_at_once(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree, "_AT_ONCE", 4)
+    assert tree.root_of(hashes(size)) == definition(hashes(size))
+
+
+def test_the_leaves_are_not_all_held() -> None:
+    tracemalloc.start()
+    try:
+        tree.root_of(number.to_bytes(32, "big") for number in range(200_000))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 12_000_000  # each of them takes 65 bytes and a pointer
 
 
 def test_peaks_must_fit_the_size() -> None:
