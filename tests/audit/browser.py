@@ -164,6 +164,7 @@ def test_evidence_is_dropped_and_read(drop: Drop) -> None:
     log = maker.trail(encrypted=True)
     made = maker.complete(log, maker.Asked())
     made.members["log/cosigned"] = maker.cosigned(log.size, tree.root_of(log.leaves))
+    made.members["log/cosigned-after"] = b""
     made.members["BCSI-statement.txt"] = made.members.pop("statement.txt")
     shown = drop(made)
     assert (shown["word"], shown["first"], shown["focused"]) == ("verified", "VERIFIED", "verdict")
@@ -171,11 +172,24 @@ def test_evidence_is_dropped_and_read(drop: Drop) -> None:
     assert shown["rows"]["decrypted_bodies"] == "3"
     assert shown["rows"]["cosigned"].startswith('{"by":"compliance.example/w1","size":18')
     assert shown["asked"]["made"].endswith("by ana (by the ring, a person who was valid then)")
-    denials = shown["tables"]["denials.csv: 1 row"]
+    denials = shown["tables"]["denials.csv: 1 row; checked against the records"]
     assert denials[0] == maker.RECORD_COLUMNS
     assert denials[1][6:8] == ['said "no",\n\tor so', "'=cmd|x"]
     assert (shown["statement"], shown["bcsi"]) == ("Of what was asked.\n", True)
     assert {"report.html", "VERIFY.txt", f"documents/{maker.POLICY}"} <= set(shown["files"])
+
+
+@pytest.mark.timeout(300)
+def test_a_table_that_nobody_has_checked_says_so(drop: Drop) -> None:
+    made = maker.complete(maker.trail(), maker.Asked())
+    del made.members["tables/denials.csv"]
+    made.members["tables/Denials.csv"] = b"seq\r\n" + b'"' * 2**20 + b"x\r\n" + b"," * 2**20 + b"\r\n"
+    shown = drop(made)
+    assert (shown["word"], shown["first"]) == ("verified", "VERIFIED")
+    summaries = [summary for summary in shown["tables"] if summary.startswith("Denials.csv: ")]
+    assert [summary.partition("; ")[2] for summary in summaries] == [
+        "NOT CHECKED: as true as whoever made the evidence"
+    ]
 
 
 @pytest.mark.timeout(300)
