@@ -63,7 +63,7 @@ def evidence_command(context: click.Context, /, log: Path, out: Path, as_json: b
     """Answer a request about LOG and a period with one file that can be checked alone."""
     with or_undecided("no evidence was made"):
         made = _made(log, out, as_json, **options)
-    say(json.dumps(_as_object(made), ensure_ascii=False) if as_json else _in_words(made, log, out))
+    say(json.dumps(_as_object(made), ensure_ascii=False) if as_json else _in_words(made, log))
     if isinstance(made, Refused):
         context.exit(COULD_NOT_TELL if isinstance(made.verdict, CouldNotTell) else TAMPERED)
 
@@ -144,17 +144,17 @@ def _as_object(made: Made | Refused) -> dict[str, Any]:
     return words.as_object(verdict)
 
 
-def _in_words(made: Made | Refused, log: Path, out: Path) -> str:
+def _in_words(made: Made | Refused, log: Path) -> str:
     if isinstance(made, Refused):
-        return f"{_refused_in_words(made, log, out)}\nNo evidence was made."
+        return f"{_refused_in_words(made, log)}\nNo evidence was made."
     return "\n".join((words.in_words(made.verdict, made.path), *_warnings(made), f"sha256 {made.digest}  {made.path}"))
 
 
-def _refused_in_words(refused: Refused, log: Path, out: Path) -> str:
+def _refused_in_words(refused: Refused, log: Path) -> str:
     verdict = refused.verdict
     if isinstance(verdict, Tampered):
         return f"TAMPERED: {log}\n{printable(verdict.what)}\nin {verdict.where}"
-    return words.in_words(verdict, log if isinstance(verdict, CouldNotTell) else out)
+    return words.in_words(verdict, log)
 
 
 def _warnings(made: Made) -> Iterator[str]:

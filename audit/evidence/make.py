@@ -55,9 +55,12 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No evidence is made of this log, or what was made of it does not verify, and nothing was left behind."""
+    """No evidence is made of this log, or what was made of it does not verify, and nothing was left behind.
 
-    verdict: Tampered | EvidenceTampered | CouldNotTell
+    `Tampered` is of the log, and nothing else.
+    """
+
+    verdict: Tampered | CouldNotTell
 
 
 def make(
@@ -93,7 +96,7 @@ def make(
         tell("verifying", 0, 1)
         verdict = _of_the_file(path, verified, given, segment_lines)
         if not isinstance(verdict, EvidenceVerified):
-            return Refused(verdict)
+            return Refused(_not_verified(verdict))
         made = _made(out, file, verdict, told)
         path.replace(out)
     PosixDisk().sync_folder(out.parent)
@@ -128,6 +131,13 @@ def _of_the_file(path: Path, verified: Verified, given: Given, segment_lines: in
         body_keys=given.body_keys,
         segment_lines=segment_lines,
     )
+
+
+def _not_verified(verdict: EvidenceTampered | CouldNotTell) -> CouldNotTell:
+    """The log has verified: that what was made of it does not says nothing against the log."""
+    if isinstance(verdict, CouldNotTell):
+        return verdict
+    return CouldNotTell(f"what was made does not verify: {verdict.what}")
 
 
 def _verified(
