@@ -164,7 +164,7 @@ def _check_paths(archive: Archive, manifest: Manifest, newest: Checkpoint) -> No
 
 
 def check_period(archive: Archive, manifest: Manifest, newest: Checkpoint, found: Read) -> None:
-    """Step 8: nothing of the period was left out; of a sample, all was asked for."""
+    """Step 8: the lines cover the period; of a sample, all was asked for."""
     asked = manifest.asked
     if manifest.sampled:
         for _, scanned in records_of(archive) if found.asked_for < manifest.count else ():

@@ -72,9 +72,9 @@ def asked(since: int, until: int, kinds: Sequence[str] = ()) -> Asked:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`sample` None: everything that was asked for, and the proof that nothing was left out.
+    """`sample` None: everything that was asked for, and the proof that no line between the first and the last is gone.
 
-    Else so many records, chosen by `seed`; no seed: the root of the log is it, which nobody can choose.
+    Else so many records, chosen by `seed`; no seed: the root in the file's checkpoint is it.
     """
 
     asked: Asked
