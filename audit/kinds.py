@@ -25,6 +25,8 @@ FIRST: Final = frozenset({START, REBASE})
 """What record 0 is, and no other."""
 OPENINGS: Final = frozenset({START, REBASE, OPEN})
 """After these the clocks may be others, and the writer promises anew to record their steps."""
+LOSSES: Final = frozenset({CUT, GAP})
+"""By these the log says that something which was, or was to be, recorded is not in it."""
 LOG_KINDS: Final = frozenset({START, REBASE, OPEN, CUT, GAP, STEP, KEY, PACKED, PRUNED, CLOSE})
 """The kinds that the log itself writes. All others that begin with `log.` are kept for later versions."""
 

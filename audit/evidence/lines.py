@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from audit import proof, record, step
+from audit import kinds, proof, record, step
 from audit.checkpoint import Checkpoint
 from audit.evidence import subtrees
 from audit.evidence.archive import Archive, Unreadable
@@ -49,6 +49,7 @@ class Read:
     asked_for: int
     with_bodies: int
     clock_steps: int
+    lost: int
     tree: Growing | None
 
 
@@ -58,7 +59,7 @@ def read(archive: Archive, manifest: Manifest, newest: Checkpoint) -> Read:
     if manifest.first + manifest.count > newest.size:
         raise bad(HEADERS, f"the lines go beyond the {newest.size} records that the checkpoint covers")
     tree = None if manifest.sampled else _tree_before(archive, manifest.first)
-    asked_for = with_bodies = clock_steps = 0
+    asked_for = with_bodies = clock_steps = lost = 0
     first = before = None
     leaf = b""
     for number, line in enumerate(lines_of(archive)):
@@ -69,6 +70,7 @@ def read(archive: Archive, manifest: Manifest, newest: Checkpoint) -> Read:
         if not manifest.sampled:
             leaf = record.line_hash(line[:-1])
             clock_steps += before is not None and step.steps(before, scanned)
+            lost += scanned.kind in kinds.LOSSES
         if tree is not None:
             tree.push(leaf)
         asked = manifest.asked.takes(scanned.kind, scanned.t)
@@ -77,7 +79,7 @@ def read(archive: Archive, manifest: Manifest, newest: Checkpoint) -> Read:
         first, before = first or scanned, scanned
     assert first is not None
     assert before is not None
-    return Read(first, before, asked_for, with_bodies, clock_steps, tree)
+    return Read(first, before, asked_for, with_bodies, clock_steps, lost, tree)
 
 
 def _check_shape(archive: Archive, manifest: Manifest) -> None:

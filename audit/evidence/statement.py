@@ -9,6 +9,7 @@ from typing import Final
 from audit.approval import written
 from audit.evidence.gathering import LISTED, Change
 from audit.evidence.request import ALL_KINDS, NO_ID, Asked
+from audit.kinds import LOSSES
 from audit.words import many, printable, utc
 
 DISCLAIMER: Final = (
@@ -94,6 +95,10 @@ def kinds_in_words(asked: Asked) -> str:
     return f"kind{'s' if len(asked.kinds) > 1 else ''} {', '.join(asked.kinds)}"
 
 
+def losses_in_words(count: int) -> str:
+    return f"The log itself says {many(count, 'time')} that something was lost (log.gap, log.cut in these lines)."
+
+
 def _completeness(facts: Facts) -> Iterator[str]:
     period = f"from {written(facts.asked.since)} to {written(facts.asked.until)}"
     if facts.sampled:
@@ -112,6 +117,9 @@ def _completeness(facts: Facts) -> Iterator[str]:
     end = "It was the log's newest record." if last == facts.size - 1 else "It stands behind the period."
     yield f"The first of them is of {utc(facts.times[0])}. {begin}"
     yield f"The last of them is of {utc(facts.times[1])}. {end}"
+    lost = sum(facts.kinds.get(kind, 0) for kind in LOSSES)
+    if lost:
+        yield losses_in_words(lost)
     if facts.log_ended:
         yield f"THE LOG HAD NO MORE: the evidence is complete up to {utc(facts.times[1])} only."
     yield f"The log's clock was stepped {many(facts.clock_steps, 'time')}, in all of the log. No record whose time"

@@ -18,6 +18,7 @@ class EvidenceVerified:
     bears. `asked_for` of the lines were asked for. `complete_up_to`: the end of the period or, where the log had no
     more, the last line's time (UTC microseconds, which of the two says `log_ended`); None for a sample. Bodies are
     those of the records asked for. `cosigned` None: no witness's key was given, or it is not cosigned by it.
+    `lost` of the lines say that the log lost something; 0 for a sample.
     """
 
     key: VerifierKey
@@ -37,6 +38,7 @@ class EvidenceVerified:
     not_approved: int
     denied: int
     clock_steps: int
+    lost: int
     cosigned: Coverage | None
 
 

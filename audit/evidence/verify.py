@@ -105,6 +105,7 @@ def _judge(archive: Archive, given: _Given) -> EvidenceVerified:
         not_approved=contents.not_approved,
         denied=contents.denied,
         clock_steps=found.clock_steps,
+        lost=found.lost,
         cosigned=cosigned,
     )
 

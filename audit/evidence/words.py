@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from audit.approval import written
-from audit.evidence.statement import kinds_in_words
+from audit.evidence.statement import kinds_in_words, losses_in_words
 from audit.evidence.verdict import EvidenceVerdict, EvidenceVerified
 from audit.verdict import CouldNotTell
 from audit.witness import cosignature
@@ -82,6 +82,8 @@ def _verified_in_words(verdict: EvidenceVerified) -> Iterator[str]:
         asked = f"complete up to {_complete_up_to(verdict)}: {many(verdict.asked_for, 'record')} asked for"
         yield f"{asked}, none left out between the first and the last of these lines"
         yield f"{many(told.count, 'record')} from number {told.first} on, all of whatever kind, of {verdict.size}"
+        if verdict.lost:
+            yield losses_in_words(verdict.lost)
         if told.count < verdict.size:
             yield _UNSEEN
     if verdict.log_ended:

@@ -42,7 +42,7 @@ from audit.approval import Ring
 from audit.checkpoint import Checkpoint
 from audit.errors import BadKey
 from audit.evidence import make as make_module
-from audit.evidence import people
+from audit.evidence import people, words
 from audit.evidence.gathering import LISTED
 from audit.evidence.given import Maker
 from audit.evidence.make import Made, OutExists, Refused, make
@@ -315,6 +315,21 @@ def test_changes_of_which_nobody_can_be_sure(tmp_path: Path) -> None:
     without = verify(made.path, [PUBLIC], segment_lines=SEGMENT)
     assert isinstance(without, EvidenceVerified)
     assert (without.not_approved, without.approvals_unchecked, without.made_by_judged) == (0, 4, False)
+
+
+def test_a_log_that_says_itself_that_it_lost_something(tmp_path: Path) -> None:
+    case = case_log.build(tmp_path / "case")
+    with (case.log / "headers" / "00000004.jsonl").open("ab") as file:
+        file.write(b"half a line")  # as after a crash: the log says at its opening that it was cut
+    with Log.open(case.log, KEY, clock=case_log.hourly(TO), salt=counting_salt(), segment_lines=SEGMENT) as opened:
+        opened.submit([Entry("gateway")]).result(timeout=60)
+    made = case.make(tmp_path / "e.zip", Request(asked(BEGIN, TO + 10**12, ["gateway"])))
+    assert made.verdict.lost == 1
+    for told in (members(made.path)["statement.txt"].decode(), words.in_words(made.verdict, made.path)):
+        assert "The log itself says 1 time that something was lost (log.gap, log.cut in these lines)." in told
+    sampled = case.make(tmp_path / "s.zip", Request(asked(BEGIN, TO + 10**12), sample=99))
+    assert sampled.verdict.lost == 0
+    assert "something was lost" not in members(sampled.path)["statement.txt"].decode()
 
 
 def test_more_than_the_statement_lists(tmp_path: Path) -> None:
