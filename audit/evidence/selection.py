@@ -134,7 +134,9 @@ class _Pass:
     def _gone(self, hole: _Hole) -> str:
         """What was pruned, by which record, and what can be asked for instead."""
         segment = self._layout.segment_of(hole.first)
-        by = next(each for each in self._pruned if _covers(each.rule, segment))
+        by = next((each for each in self._pruned if _covers(each.rule, segment)), None)
+        if by is None:  # the record of it stands behind the checkpoint that was read
+            return f"records {hole.first} to {hole.end - 1} were pruned while the log was read: ask again"
         after = written(hole.after + _SECOND)
         before = "" if hole.before is None else f", or one that ends by {written(hole.before)}"
         return (

@@ -8,12 +8,14 @@ from pathlib import Path
 import case_log
 import pytest
 from case_log import BEGIN, FROM, KEY, ORIGIN, PUBLIC, STEP_S, TO, Case
-from persons import approved, at
+from persons import approved, at, key_of
 from persons import request as to_approve
 from trail_helpers import SEGMENT, counting_salt
 
 from audit import keeping, stock
 from audit.approval import PRUNE
+from audit.evidence.given import Maker
+from audit.evidence.make import make
 from audit.evidence.request import Request, asked
 from audit.evidence.selection import Gone
 from audit.evidence.verdict import EvidenceTampered
@@ -76,6 +78,23 @@ def test_a_period_whose_lines_were_pruned(case: Case, tmp_path: Path) -> None:
         expected = sum(period.since <= BEGIN + seq * HOUR < period.until for seq in range(33))
         assert made.verdict.asked_for == expected > 0
     assert "16 records of the log were pruned" in members(tmp_path / "e.zip")["statement.txt"].decode()
+
+
+def test_lines_that_are_pruned_meanwhile(case: Case, tmp_path: Path) -> None:
+    """The record that says so stands behind the checkpoint that was read, so the log has verified without it."""
+    pruned: list[int] = []
+
+    def prune_once(what: str, done: int, of: int) -> None:
+        if done == of and not pruned:
+            pruned.append(of)
+            prune(case, 2, 2, 40)
+
+    with pytest.raises(Gone, match="records 16 to 23 were pruned while the log was read: ask again"):
+        make(
+            case.log, Request(asked(FROM, TO)), tmp_path / "e.zip", Maker("ana", key_of("ana")),
+            case.given(witness_keys=()), now=case_log.MADE, tell=prune_once, segment_lines=SEGMENT,
+        )  # fmt: skip
+    assert pruned == [33]
 
 
 def test_a_period_before_everything_that_is_left(case: Case, tmp_path: Path) -> None:
