@@ -106,6 +106,8 @@ def _completeness(facts: Facts) -> Iterator[str]:
         yield f"A sample: {facts.lines} of {many(facts.population, 'record')} of {asked} {period}."
         yield "These are the ones with the smallest SHA-256 of the seed, a newline, the record's number and a newline."
         yield f"The seed was {facts.seed}"
+        if facts.seed == facts.root:
+            yield "That is the log's root, for the auditor gave no seed: a record later it would have been another."
         yield "The file proves that these records are in the log, and nothing of the others, nor how many they are."
         return
     yield f"All {many(facts.population, 'record')} of {kinds_in_words(facts.asked)} {period}: none is left out."
@@ -137,7 +139,8 @@ def _changes(facts: Facts) -> Iterator[str]:
         yield from _change(change)
     if facts.changes_total > LISTED:
         yield "The others stand in tables/changes.csv."
-    yield "Whether these approvals were good by the ring of persons, a verifier tells who is given the ring."
+    yield "The names are those that stand under the approvals, and anybody can add one: whether they were good, a"
+    yield "verifier tells who is given the ring of persons."
 
 
 def _change(change: Change) -> Iterator[str]:

@@ -149,6 +149,7 @@ def test_any_sample_is_proved(case: Case, tmp_path: Path, count: int, seed: str)
     assert made.verdict.complete_up_to is None
     statement = members(made.path)["statement.txt"].decode()
     assert f"A sample: {min(count, 19)} of 19 records of kinds crossing.*, denied" in statement
+    assert ("the auditor gave no seed" in statement) == (seed == "")
 
 
 def test_a_seed_chooses_and_the_root_if_none_is_given(case: Case, tmp_path: Path) -> None:
@@ -177,6 +178,7 @@ def test_kinds_that_were_asked_for(case: Case, tmp_path: Path) -> None:
     assert "3 contract changes, 3 with the names of two persons or more" in statement
     assert "ticket CHG-1; asked by otto" in statement
     assert "signed by ana, ben" in statement
+    assert "anybody can add one" in statement
 
 
 def test_values_withheld(case: Case, tmp_path: Path) -> None:
@@ -549,6 +551,21 @@ def test_a_maker_whom_the_ring_does_not_know(case: Case, tmp_path: Path) -> None
     assert found == CouldNotTell(
         "what was made does not verify: the manifest cannot be believed: nobody of the ring has signed it"
     )
+
+
+def test_what_was_made_and_cannot_be_read_again(case: Case, tmp_path: Path) -> None:
+    def take_away(what: str, done: int, of: int) -> None:
+        for path in tmp_path.iterdir() if what == "verifying" else ():
+            path.unlink()
+
+    made = make(
+        case.log, Request(asked(FROM, TO)), tmp_path / "e.zip", ANA, case.given(), now=MADE, tell=take_away,
+        segment_lines=SEGMENT,
+    )  # fmt: skip
+    assert isinstance(made, Refused)
+    assert isinstance(made.verdict, CouldNotTell)
+    assert "cannot be read" in made.verdict.why
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_log_without_records(tmp_path: Path) -> None:
