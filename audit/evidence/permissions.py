@@ -32,7 +32,7 @@ def sheets_of(document: bytes) -> Mapping[str, str]:
         return {}
     if not isinstance(files, dict):
         return {}
-    return {name: text for name in (POINTS, COMMANDS) if isinstance(text := files.get(name), str) and is_sheet(text)}
+    return {name: text for name in (POINTS, COMMANDS) if isinstance(text := files.get(name), str)}
 
 
 def is_sheet(text: str) -> bool:
@@ -45,17 +45,22 @@ def is_sheet(text: str) -> bool:
 
 
 def table(contracts: Mapping[str, Mapping[str, str]]) -> Iterator[bytes]:
-    """The rows of all sheets, by contract; the first row has the columns."""
+    """The rows of all sheets that can be read, by contract; the first row has the columns."""
     yield tables.line(COLUMNS)
     for contract, sheets in contracts.items():
         for name, text in sheets.items():
-            for row in _rows(text):
+            for row in _rows(text) if is_sheet(text) else ():
                 yield tables.line(_point(contract, row) if name == POINTS else _command(contract, row))
 
 
 def has_bcsi(sheets: Mapping[str, str]) -> bool:
-    """Whether a row says that it is BES Cyber System Information, by the entity's own determination."""
-    return any(row.get("bcsi") == "yes" for text in sheets.values() for row in _rows(text))
+    """Whether a row says that it is BES Cyber System Information, by the entity's own determination, or may say so, for
+    nobody can read it."""
+    return any(not is_sheet(text) or _calls_it_bcsi(text) for text in sheets.values())
+
+
+def _calls_it_bcsi(text: str) -> bool:
+    return any(row.get("bcsi") == "yes" for row in _rows(text))
 
 
 def _read(text: str) -> csv.DictReader[str]:

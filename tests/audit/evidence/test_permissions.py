@@ -46,8 +46,10 @@ def test_what_is_no_contract(document: bytes) -> None:
 
 def test_a_text_that_is_no_sheet() -> None:
     """A field may be longer than the standard library reads; the other sheet is told all the same."""
-    document = json.dumps({"points.csv": f"name,reason\r\nx,{'y' * 200_000}\r\n", "commands.csv": "name\r\nz\r\n"})
-    assert permissions.sheets_of(document.encode()) == {"commands.csv": "name\r\nz\r\n"}
+    long = f"name,reason\r\nx,{'y' * 200_000}\r\n"
+    sheets = permissions.sheets_of(json.dumps({"points.csv": long, "commands.csv": "name\r\nz\r\n"}).encode())
+    assert b"".join(permissions.table({"": sheets})).split(b"\r\n")[1:] == [b",z,in,,,,,,,", b""]
+    assert permissions.has_bcsi(sheets), "nobody can tell what its other rows say"
 
 
 def test_rows_that_the_entity_calls_bcsi() -> None:
