@@ -94,7 +94,7 @@ def verify_command(
         counted = _counted(log, verdict, scope, as_json)
         verdict = counted if isinstance(counted, CouldNotTell) else verdict
     now = now_us()
-    say(json.dumps(as_object(verdict, reach), ensure_ascii=False) if as_json else in_words(verdict, reach, log, now))
+    say(json.dumps(as_object(verdict, reach)) if as_json else in_words(verdict, reach, log, now))
     code = {Verified: 0, Tampered: TAMPERED, CouldNotTell: COULD_NOT_TELL}[type(verdict)]
     if html_file is not None:
         facts = Facts(str(log), now, scope, verdict, reach, counted if isinstance(counted, Tally) else None)

@@ -63,7 +63,7 @@ def evidence_command(context: click.Context, /, log: Path, out: Path, as_json: b
     """Answer a request about LOG and a period with one file that can be checked alone."""
     with or_undecided("no evidence was made"):
         made = _made(log, out, as_json, **options)
-    say(json.dumps(_as_object(made), ensure_ascii=False) if as_json else _in_words(made, log))
+    say(json.dumps(_as_object(made)) if as_json else _in_words(made, log))
     if isinstance(made, Refused):
         context.exit(COULD_NOT_TELL if isinstance(made.verdict, CouldNotTell) else TAMPERED)
 
@@ -169,7 +169,7 @@ def _warnings(made: Made) -> Iterator[str]:
 def verify_evidence(path: Path, as_json: bool, **given: Path | None) -> int:
     """`derms audit verify` of an evidence file: print the verdict; the exit code. `given`: the files of keys."""
     verdict = _judged(path, **given)  # type: ignore[arg-type]
-    say(json.dumps(words.as_object(verdict), ensure_ascii=False) if as_json else words.in_words(verdict, path))
+    say(json.dumps(words.as_object(verdict)) if as_json else words.in_words(verdict, path))
     return {EvidenceVerified: 0, EvidenceTampered: TAMPERED, CouldNotTell: COULD_NOT_TELL}[type(verdict)]
 
 

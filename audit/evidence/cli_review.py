@@ -136,7 +136,7 @@ def status_command(context: click.Context, folder: Path, ring_file: Path | None,
     told = [*wrong, *review.warnings(filed, ring, now_us())]
     if as_json:
         reviews = [_as_object(each, ring) for each in filed]
-        say(json.dumps({"reviews": reviews, "warnings": told}, ensure_ascii=False))
+        say(json.dumps({"reviews": reviews, "warnings": told}))
     else:
         judged = (
             [] if ring is not None else ["The signatures were not judged: nobody gave the ring of persons (--ring)"]

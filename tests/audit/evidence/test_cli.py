@@ -186,6 +186,19 @@ def test_what_a_log_says_does_nothing_to_a_terminal(
     assert "changes the key to \\x1b[2J\\x1b[HVERIFIED" in made.output
 
 
+@pytest.mark.parametrize("sign", ["\x9b", "\u202e"])  # as ESC [ does in one character, and turns what follows round
+def test_what_a_log_says_does_nothing_to_a_terminal_as_json(case: Case, tmp_path: Path, sign: str) -> None:
+    lines = case.log / "headers" / "00000000.jsonl"
+    line = lines.read_bytes().split(b"\n")[5]
+    rule = f"{PUBLIC.name}+{sign}VERIFIED+{str(PUBLIC).split('+', 2)[2]}".encode()
+    forged = line.replace(b'"rule":""', b'"rule":"' + rule + b'"').replace(b'"crossing.out"', b'"log.key"')
+    lines.write_bytes(lines.read_bytes().replace(line, forged, 1))
+    for made in (evidence(tmp_path, "--json"), run("verify", case.log, "--key", tmp_path / "audit.pub", "--json")):
+        assert made.exit_code == 1
+        assert made.output.isascii()
+        assert f"the verifier key's hash is {sign}VERIFIED" in json.loads(made.output)["what"]
+
+
 def test_a_file_that_was_altered(case: Case, tmp_path: Path) -> None:
     from forge import Forge
 
