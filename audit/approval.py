@@ -1,8 +1,8 @@
 """Approvals by named persons, and the ring that says who they are. Pure.
 
-An approval is a signed note (`audit.note`) over a digest, with action, author, ticket and effective time; each person
-adds a signature line, offline and in any order. Whether it is good is judged at a moment, against a ring that comes
-from outside the log: two persons, neither of them the author, each with a role that may and valid then.
+An approval is a signed note (`audit.format.note`) over a digest, with action, author, ticket and effective time; each
+person adds a signature line, offline and in any order. Whether it is good is judged at a moment, against a ring that
+comes from outside the log: two persons, neither of them the author, each with a role that may and valid then.
 `docs/reference/audit-format.md`, "Approvals".
 """
 
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from audit import note
 from audit.errors import BadKey
-from audit.note import NAME, MalformedNote, Note, Signature, VerifierKey, parse_vkey
+from audit.format import note
+from audit.format.note import NAME, MalformedNote, Note, Signature, VerifierKey, parse_vkey
 
 PRUNE: Final = "prune"
 REBASE: Final = "rebase"

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from audit.approval import BadRing, Ring, parse_ring
 from audit.errors import BadKey
-from audit.note import VerifierKey, parse_vkey, verifier_key
-from audit.reading import open_regular
+from audit.format.note import VerifierKey, parse_vkey, verifier_key
+from audit.reading.files import open_regular
 
 Key = TypeVar("Key")
 

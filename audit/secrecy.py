@@ -19,11 +19,11 @@ from typing import Final, Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from audit import body as bodies
-from audit.body import ENCRYPTED, Encrypted, MalformedBody, Opened
 from audit.disk import write_durable
 from audit.errors import BadKey
-from audit.reading import open_regular
+from audit.format import body as bodies
+from audit.format.body import ENCRYPTED, Encrypted, MalformedBody, Opened
+from audit.reading.files import open_regular
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12

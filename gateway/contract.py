@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Self, TypeVar
 
-from audit import canonical
+from audit.format import canonical
 from dermscore import textfile, yamlfile
 from dermscore.errors import BadInput, Problem
 from dermscore.points import CommandRow, Mode, OnIsolate, OnMasterLoss, PointKind, PointRow, PointType, Quantity, Series

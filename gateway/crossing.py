@@ -24,7 +24,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from audit.record import Entry
+from audit.format.record import Entry
 from dermscore.errors import BadInput
 from dermscore.model import Now
 from dermscore.points import PointRow

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from audit.record import Entry
+from audit.format.record import Entry
 from dermscore.model import Now
 from gateway import records
 

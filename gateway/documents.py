@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.disk import write_durable
-from audit.reading import open_regular
+from audit.reading.files import open_regular
 from daemon import logs
 from dermscore.errors import Problem
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from audit.record import Entry
+from audit.format.record import Entry
 from daemon import logs
 from dermscore.model import Now
 from gateway import crossing, records

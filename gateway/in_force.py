@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from audit import checkpoint, forms, record
-from audit.forms import Written
-from audit.kinds import CONTRACT_CHANGE
-from audit.layout import Layout
+from audit.format import checkpoint, record
+from audit.format.kinds import CONTRACT_CHANGE
+from audit.format.layout import Layout
+from audit.reading import forms
+from audit.reading.forms import Written
 from audit.witness.store import read_note
 
 # Canonical JSON has no other spelling of these members, and a quote inside a text is escaped.

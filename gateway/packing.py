@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from audit import checkpoint, keeping
-from audit.layout import Layout
+from audit import keeping
+from audit.format import checkpoint
+from audit.format.layout import Layout
+from audit.keeping.retention import DAY_US
 from audit.log import Log
-from audit.retention import DAY_US
 from audit.witness.store import read_note
 from daemon import logs
 from dermscore.model import Now

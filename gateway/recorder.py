@@ -12,8 +12,8 @@ from concurrent.futures import Future
 from typing import Final
 
 from audit.errors import AuditError
+from audit.format.record import Entry
 from audit.log import Health, Released
-from audit.record import Entry
 from daemon import logs
 from dermscore.model import Now
 from gateway import records

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from audit.body import Body
-from audit.kinds import CONTRACT_CHANGE, ISOLATION
-from audit.record import Entry
+from audit.format.body import Body
+from audit.format.kinds import CONTRACT_CHANGE, ISOLATION
+from audit.format.record import Entry
 from gateway.faces import ControlRequest, FaceEvent, Update
 from gateway.judgement import Rule
 from wire.boundary import BoundaryOutcome

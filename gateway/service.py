@@ -16,10 +16,10 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from audit.errors import AuditError
-from audit.forms import NotOneMember
-from audit.layout import Layout
+from audit.format.layout import Layout
+from audit.format.note import MalformedNote
 from audit.log import Log
-from audit.note import MalformedNote
+from audit.reading.forms import NotOneMember
 from audit.witness.submitter import Submitter
 from daemon import logs
 from daemon.clock import now as host_now

@@ -15,13 +15,13 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit import checkpoint, note
 from audit import keys as audit_keys
 from audit.errors import AuditError, Damaged, NoLog
-from audit.layout import Layout
+from audit.format import checkpoint, note
+from audit.format.layout import Layout
+from audit.format.note import MalformedNote, verifier_key
+from audit.format.record import Entry
 from audit.log import Log
-from audit.note import MalformedNote, verifier_key
-from audit.record import Entry
 from audit.secrecy import KeyFolder
 from daemon import clock
 from daemon.config import Address, packaged

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from audit import checkpoint
 from audit.errors import AuditError
-from audit.layout import Layout
-from audit.note import MalformedNote
-from audit.record import Entry
+from audit.format import checkpoint
+from audit.format.layout import Layout
+from audit.format.note import MalformedNote
+from audit.format.record import Entry
 from audit.witness import Witnessed, witnessed
 from audit.witness.client import Url, tls_context
 from audit.witness.cosignature import utc

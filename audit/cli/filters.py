@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from audit.cli.moments import UTC_MOMENT
-from audit.search import Wanted
+from audit.telling.search import Wanted
 
 _OPTIONS = (
     click.option("--kind", "kinds", multiple=True, help="Only this kind, or `log.*`; may be given several times."),

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import click
 
-from audit import released
-from audit.checkpoint import Checkpoint
 from audit.cli.filters import by_header, wanted
 from audit.cli.output import Undecided, emit, reading
 from audit.cli.show import shown, taken, values_of
-from audit.layout import Layout
-from audit.released import Bodies, Line, Position
+from audit.format.checkpoint import Checkpoint
+from audit.format.layout import Layout
+from audit.reading import released
+from audit.reading.released import Bodies, Line, Position
 from audit.secrecy import KeyFolder
 
 _POLL_S: Final = 0.5

@@ -13,18 +13,20 @@ from typing import Any
 import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit import approval, checkpoint, keeping, keys, note, retention, stock
+from audit import approval, keeping, keys
 from audit.approval import NotApproved, Request, Ring
 from audit.cli.moments import now_us, whole, whole_second
 from audit.cli.people import write_request
 from audit.errors import AuditError, BadKey
-from audit.forms import NotOneMember
-from audit.layout import SEGMENT_LINES, Layout
+from audit.format import checkpoint, note
+from audit.format.layout import SEGMENT_LINES, Layout
+from audit.format.note import MalformedNote, verifier_key
+from audit.format.statement import Pruning, Rebase, pruning
+from audit.keeping import retention, stock
+from audit.keeping.stock import Segment
 from audit.log import Log
-from audit.note import MalformedNote, verifier_key
-from audit.reading import open_regular
-from audit.statement import Pruning, Rebase, pruning
-from audit.stock import Segment
+from audit.reading.files import open_regular
+from audit.reading.forms import NotOneMember
 from audit.verify import Verified, verify
 
 _FILE = click.Path(path_type=Path)

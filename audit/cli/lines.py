@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from audit.body import Encrypted, MalformedBody
-from audit.canonical import NUMBER_LIMIT, Scalar
-from audit.record import Header
-from audit.search import Row
+from audit.format.body import Encrypted, MalformedBody
+from audit.format.canonical import NUMBER_LIMIT, Scalar
+from audit.format.record import Header
+from audit.telling.search import Row
 from audit.words import printable, utc
 
 Values = Mapping[str, Sequence[Scalar]] | str | None

@@ -13,8 +13,8 @@ from typing import IO, Any, Final
 import click
 
 from audit.errors import AuditError
-from audit.forms import NotOneMember
-from audit.note import MalformedNote
+from audit.format.note import MalformedNote
+from audit.reading.forms import NotOneMember
 
 COULD_NOT_TELL: Final = 2
 

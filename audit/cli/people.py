@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from audit import approval, keys, note
+from audit import approval, keys
 from audit.approval import ROLES, Person, Request, written
 from audit.cli.moments import now_us, whole, whole_second
 from audit.disk import write_durable
 from audit.errors import AuditError, BadKey
-from audit.note import MalformedNote, Signature, verifier_key
-from audit.reading import open_regular
+from audit.format import note
+from audit.format.note import MalformedNote, Signature, verifier_key
+from audit.reading.files import open_regular
 
 
 @click.group("person")

@@ -11,19 +11,20 @@ from typing import Any, Final
 
 import click
 
-from audit import body as bodies
-from audit import index, released
-from audit.body import Encrypted, MalformedBody
-from audit.checkpoint import Checkpoint
 from audit.cli.filters import by_header, in_time, wanted
 from audit.cli.lines import as_json, row_sentence, sentence, why_no_values
 from audit.cli.output import Undecided, emit, reading
 from audit.cli.progress import Progress, progress
-from audit.layout import Layout
-from audit.record import Header
-from audit.released import Bodies, Line
-from audit.search import Row, Values, Wanted
+from audit.format import body as bodies
+from audit.format.body import Encrypted, MalformedBody
+from audit.format.checkpoint import Checkpoint
+from audit.format.layout import Layout
+from audit.format.record import Header
+from audit.reading import released
+from audit.reading.released import Bodies, Line
 from audit.secrecy import KeyFolder
+from audit.telling import index
+from audit.telling.search import Row, Values, Wanted
 
 _STEP: Final = 4096
 """Records between two looks at the bar."""

@@ -9,16 +9,16 @@ from typing import Any
 
 import click
 
-from audit import body as bodies
-from audit import released
 from audit.cli.filters import by_header, in_time, wanted
 from audit.cli.lines import Values, as_json, sentence, values_sentence, why_no_values
 from audit.cli.output import emit, reading
-from audit.layout import Layout
-from audit.record import Header
-from audit.released import Bodies, Line
-from audit.search import Wanted
+from audit.format import body as bodies
+from audit.format.layout import Layout
+from audit.format.record import Header
+from audit.reading import released
+from audit.reading.released import Bodies, Line
 from audit.secrecy import KeyFolder
+from audit.telling.search import Wanted
 
 
 @click.command("show")

@@ -14,21 +14,22 @@ from typing import Any, Final
 
 import click
 
-from audit import keys, report
+from audit import keys
 from audit.cli.moments import UTC_MOMENT, now_us
 from audit.cli.output import COULD_NOT_TELL, Undecided, say
 from audit.cli.progress import progress
 from audit.disk import write_durable
 from audit.errors import AuditError
 from audit.evidence.cli import verify_evidence
-from audit.forms import NotOneMember
-from audit.layout import Layout
-from audit.report import Facts
-from audit.scope import EVERYTHING, Scope
+from audit.format.layout import Layout
+from audit.reading.forms import NotOneMember
 from audit.secrecy import KeyFolder
-from audit.spoken import as_object, in_words
-from audit.tally import Tally, tally
+from audit.telling import report
+from audit.telling.report import Facts
+from audit.telling.spoken import as_object, in_words
+from audit.telling.tally import Tally, tally
 from audit.verify import CouldNotTell, Tampered, Verdict, Verified, verify
+from audit.verify.scope import EVERYTHING, Scope
 from audit.witness import attested
 from audit.witness.attested import Reach
 from audit.witness.coverage import COSIGNED

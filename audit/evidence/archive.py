@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from audit.evidence.members import LIMIT, NAME
-from audit.reading import open_regular
+from audit.reading.files import open_regular
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
-from audit import note, released
 from audit.evidence import people, subtrees
 from audit.evidence.gathering import Gathered, complete, documents_in, lines_of, scanned_of
 from audit.evidence.given import Given, Maker, Tell
@@ -31,9 +30,11 @@ from audit.evidence.people import Source
 from audit.evidence.request import Asked, Request
 from audit.evidence.selection import Chosen
 from audit.evidence.writing import Writer
-from audit.proof import Range
-from audit.reading import open_regular
-from audit.scope import Scope
+from audit.format import note
+from audit.format.proof import Range
+from audit.reading import released
+from audit.reading.files import open_regular
+from audit.verify.scope import Scope
 from audit.witness.prover import leaves_of
 
 _CHUNK: Final = 2**20

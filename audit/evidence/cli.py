@@ -27,7 +27,7 @@ from audit.evidence.undecided import or_undecided
 from audit.evidence.verdict import EvidenceTampered, EvidenceVerdict, EvidenceVerified
 from audit.evidence.verify import verify
 from audit.secrecy import KeyFolder
-from audit.verdict import CouldNotTell, Tampered
+from audit.verify.verdict import CouldNotTell, Tampered
 from audit.witness.store import load_keys
 from audit.words import printable
 

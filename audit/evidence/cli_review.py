@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from audit import keys, note
+from audit import keys
 from audit.approval import Ring
 from audit.cli.moments import now_us, whole_second
 from audit.cli.output import Undecided, say
@@ -23,9 +23,10 @@ from audit.evidence.signers import NotSigned
 from audit.evidence.undecided import or_undecided
 from audit.evidence.verdict import EvidenceTampered
 from audit.evidence.verify import verify
-from audit.note import NOTE_LIMIT, MalformedNote
-from audit.reading import open_regular
-from audit.verdict import CouldNotTell
+from audit.format import note
+from audit.format.note import NOTE_LIMIT, MalformedNote
+from audit.reading.files import open_regular
+from audit.verify.verdict import CouldNotTell
 from audit.words import many, printable
 
 _File: Final = click.Path(path_type=Path, dir_okay=False)

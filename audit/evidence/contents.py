@@ -10,10 +10,7 @@ from contextlib import ExitStack
 from hashlib import sha256
 from typing import BinaryIO, Final
 
-from audit import body as bodies
-from audit import kinds, record
 from audit.approval import Approval, Approved, Ring, judge
-from audit.body import BodyRef, MalformedBody, Opened
 from audit.evidence import tables
 from audit.evidence.archive import Archive
 from audit.evidence.lines import records_of
@@ -21,7 +18,10 @@ from audit.evidence.manifest import Manifest, Member
 from audit.evidence.members import APPROVALS, BODIES, DOCUMENTS, TABLES
 from audit.evidence.tables import Table
 from audit.evidence.verdict import bad
-from audit.record import Header, Scanned
+from audit.format import body as bodies
+from audit.format import kinds, record
+from audit.format.body import BodyRef, MalformedBody, Opened
+from audit.format.record import Header, Scanned
 from audit.secrecy import BodyKeys, open_body
 
 CONTRACT: Final = "contract"

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final
 
-from audit import approval, kinds, record, released
+from audit import approval
 from audit.approval import Approval
 from audit.errors import Damaged
 from audit.evidence import tables
@@ -23,11 +23,13 @@ from audit.evidence.request import ALL_KINDS, Asked
 from audit.evidence.selection import Chosen
 from audit.evidence.tables import NOT_IN_FORCE, Table
 from audit.evidence.writing import Sink
-from audit.layout import Layout
-from audit.note import NOTE_LIMIT, MalformedNote
-from audit.reading import open_regular
-from audit.record import Header, Scanned
-from audit.released import Line
+from audit.format import kinds, record
+from audit.format.layout import Layout
+from audit.format.note import NOTE_LIMIT, MalformedNote
+from audit.format.record import Header, Scanned
+from audit.reading import released
+from audit.reading.files import open_regular
+from audit.reading.released import Line
 
 LISTED: Final = 1000
 """How many of a kind the statement names one by one."""

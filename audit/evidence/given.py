@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit.approval import Ring
-from audit.note import VerifierKey
+from audit.format.note import VerifierKey
 from audit.secrecy import BodyKeys
 from audit.witness.cosignature import WitnessKey
 

@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from audit import kinds, proof, record, step
-from audit.checkpoint import Checkpoint
 from audit.evidence import subtrees
 from audit.evidence.archive import Archive, Unreadable
 from audit.evidence.manifest import Manifest
 from audit.evidence.members import AFTER, BEFORE, HEADERS, PATHS
 from audit.evidence.verdict import Stop, bad
-from audit.proof import Proof
-from audit.record import Scanned
-from audit.tree import Growing
-from audit.verdict import CouldNotTell
+from audit.format import kinds, proof, record, step
+from audit.format.checkpoint import Checkpoint
+from audit.format.proof import Proof
+from audit.format.record import Scanned
+from audit.format.tree import Growing
+from audit.verify.verdict import CouldNotTell
 
 _HASH_LINE: Final = 65
 

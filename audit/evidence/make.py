@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from audit import checkpoint
 from audit.disk import PosixDisk
 from audit.errors import AuditError
 from audit.evidence.assembly import Assembly, Told
@@ -21,11 +20,12 @@ from audit.evidence.request import BadRequest, Request
 from audit.evidence.selection import choose
 from audit.evidence.verdict import EvidenceTampered, EvidenceVerdict, EvidenceVerified
 from audit.evidence.verify import verify as verify_evidence
-from audit.layout import SEGMENT_LINES, Layout
-from audit.note import NOTE_LIMIT, verifier_key
-from audit.reading import open_regular
-from audit.verdict import CouldNotTell, Tampered, Verified
+from audit.format import checkpoint
+from audit.format.layout import SEGMENT_LINES, Layout
+from audit.format.note import NOTE_LIMIT, verifier_key
+from audit.reading.files import open_regular
 from audit.verify import verify as verify_log
+from audit.verify.verdict import CouldNotTell, Tampered, Verified
 from audit.witness import attested
 from audit.witness.coverage import COSIGNED as COSIGNED_FILE
 from audit.witness.coverage import witnessed

@@ -9,12 +9,12 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from audit import note
 from audit.approval import moment, written
-from audit.checkpoint import SIZE_LIMIT
 from audit.evidence import members
 from audit.evidence.request import Asked, are_kinds
-from audit.note import MalformedNote, Note
+from audit.format import note
+from audit.format.checkpoint import SIZE_LIMIT
+from audit.format.note import MalformedNote, Note
 
 LIMIT: Final = 2**24
 """Bytes of the longest manifest."""

@@ -8,9 +8,6 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from audit import checkpoint, kinds
-from audit import report as report_of
-from audit.checkpoint import Checkpoint
 from audit.cli.page import page_text
 from audit.evidence import permissions, requirements, statement, tables
 from audit.evidence.gathering import Gathered
@@ -20,14 +17,17 @@ from audit.evidence.requirements import COLUMNS, Relation, Requirement
 from audit.evidence.selection import Chosen
 from audit.evidence.statement import Facts
 from audit.evidence.writing import Writer
-from audit.layout import Layout
-from audit.note import MalformedNote, VerifierKey
-from audit.reading import open_regular
-from audit.report import page
-from audit.scope import Scope
-from audit.tally import tally
-from audit.verdict import Verified
+from audit.format import checkpoint, kinds
+from audit.format.checkpoint import Checkpoint
+from audit.format.layout import Layout
+from audit.format.note import MalformedNote, VerifierKey
+from audit.reading.files import open_regular
+from audit.telling import report as report_of
+from audit.telling.report import page
+from audit.telling.tally import tally
 from audit.verify import verify
+from audit.verify.scope import Scope
+from audit.verify.verdict import Verified
 from audit.words import many
 
 BCSI: Final = "BES Cyber System Information (BCSI): handle and store it as the entity's programme says"

@@ -13,7 +13,7 @@ from typing import Final
 
 from audit.approval import written
 from audit.errors import AuditError
-from audit.note import NAME
+from audit.format.note import NAME
 
 NO_ID: Final = "-"
 ALL_KINDS: Final = ("*",)

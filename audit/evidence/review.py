@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from audit import note
 from audit.approval import Ring, moment, written
 from audit.evidence.signers import NotSigned, signers
-from audit.note import MalformedNote, Note
+from audit.format import note
+from audit.format.note import MalformedNote, Note
 
 MAGIC: Final = b"derms.review/1\n"
 DAY_US: Final = 86_400_000_000

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from audit import kinds, record, released
 from audit.approval import written
 from audit.errors import AuditError, Damaged
 from audit.evidence.request import Asked, BadRequest, Request, Sampling
-from audit.layout import Layout
-from audit.record import Header, Scanned
-from audit.released import Line, Position
+from audit.format import kinds, record
+from audit.format.layout import Layout
+from audit.format.record import Header, Scanned
+from audit.reading import released
+from audit.reading.released import Line, Position
 from audit.words import utc
 
 _SECOND: Final = 1_000_000

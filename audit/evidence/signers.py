@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit.approval import Person, Ring
-from audit.note import Note
+from audit.format.note import Note
 
 
 @dataclass(frozen=True, slots=True)

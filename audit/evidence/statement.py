@@ -9,7 +9,7 @@ from typing import Final
 from audit.approval import written
 from audit.evidence.gathering import LISTED, Change
 from audit.evidence.request import ALL_KINDS, NO_ID, Asked
-from audit.kinds import LOSSES
+from audit.format.kinds import LOSSES
 from audit.words import many, printable, utc
 
 DISCLAIMER: Final = (

@@ -9,9 +9,9 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from audit import proof
-from audit.proof import Range, TooFewLeaves
-from audit.tree import node_hash, peak_ranges
+from audit.format import proof
+from audit.format.proof import Range, TooFewLeaves
+from audit.format.tree import node_hash, peak_ranges
 
 _HASH: Final = re.compile(rb"[0-9a-f]{64}")
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from audit import kinds
 from audit.approval import Approval, written
-from audit.record import Header
+from audit.format import kinds
+from audit.format.record import Header
 from audit.words import utc
 
 Row = Sequence[str]

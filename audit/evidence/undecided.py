@@ -11,7 +11,7 @@ import click
 from audit.cli.output import Undecided
 from audit.errors import AuditError
 from audit.evidence.archive import Unreadable
-from audit.note import MalformedNote
+from audit.format.note import MalformedNote
 from audit.words import printable
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit.evidence.manifest import Manifest
-from audit.note import VerifierKey
-from audit.verdict import CouldNotTell
+from audit.format.note import VerifierKey
+from audit.verify.verdict import CouldNotTell
 from audit.witness.coverage import Coverage
 
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from audit import approval, checkpoint, note, proof
+from audit import approval
 from audit.approval import Approval, Ring
-from audit.checkpoint import Checkpoint
 from audit.errors import BadKey
 from audit.evidence import lines, manifest, subtrees
 from audit.evidence.archive import Archive, Unreadable
@@ -23,10 +22,12 @@ from audit.evidence.manifest import Manifest
 from audit.evidence.members import APPROVALS, BODIES, CHECKPOINT, COSIGNED, COSIGNED_AFTER, MANIFEST
 from audit.evidence.signers import NotSigned, signers
 from audit.evidence.verdict import EvidenceTampered, EvidenceVerdict, EvidenceVerified, Stop, bad
-from audit.layout import SEGMENT_LINES
-from audit.note import NOTE_LIMIT, MalformedNote, Note, VerifierKey
+from audit.format import checkpoint, note, proof
+from audit.format.checkpoint import Checkpoint
+from audit.format.layout import SEGMENT_LINES
+from audit.format.note import NOTE_LIMIT, MalformedNote, Note, VerifierKey
 from audit.secrecy import BodyKeys
-from audit.verdict import CouldNotTell
+from audit.verify.verdict import CouldNotTell
 from audit.witness.cosignature import WitnessKey
 from audit.witness.coverage import Contradicted, Coverage, Witnessed, witnessed
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from audit.approval import written
 from audit.evidence.statement import kinds_in_words, losses_in_words
 from audit.evidence.verdict import EvidenceVerdict, EvidenceVerified
-from audit.verdict import CouldNotTell
+from audit.verify.verdict import CouldNotTell
 from audit.witness import cosignature
 from audit.words import many, printable, utc
 

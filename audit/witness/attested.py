@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from audit.checkpoint import Checkpoint
 from audit.errors import Damaged
-from audit.layout import SEGMENT_LINES, Layout
-from audit.verdict import CouldNotTell, Tampered, Verdict, Verified
+from audit.format.checkpoint import Checkpoint
+from audit.format.layout import SEGMENT_LINES, Layout
+from audit.verify.verdict import CouldNotTell, Tampered, Verdict, Verified
 from audit.witness.cosignature import WitnessKey, utc
 from audit.witness.coverage import Contradicted, Coverage, NotWitnessed, Witnessed, cosigned, witnessed
 from audit.witness.prover import prove

@@ -13,8 +13,8 @@ import click
 
 from audit import keys
 from audit.errors import AuditError, BadKey
-from audit.layout import Layout
-from audit.note import parse
+from audit.format.layout import Layout
+from audit.format.note import parse
 from audit.witness import cosignature, prover, request, store
 from audit.witness.cosignature import Cosigned
 from audit.witness.rules import Refused, Status

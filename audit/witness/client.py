@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from audit.note import NOTE_LIMIT
+from audit.format.note import NOTE_LIMIT
 from audit.witness import http
 from audit.witness.submission import Answer
 

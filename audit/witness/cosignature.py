@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from audit.errors import BadKey
-from audit.note import NAME, Note, Signature, strict_base64
+from audit.format.note import NAME, Note, Signature, strict_base64
 
 COSIGNATURE = b"\4"
 """The signature type byte of Ed25519 cosignatures in key ids and verifier keys."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from audit import checkpoint
-from audit.checkpoint import Checkpoint
-from audit.note import MalformedNote
+from audit.format import checkpoint
+from audit.format.checkpoint import Checkpoint
+from audit.format.note import MalformedNote
 from audit.witness import cosignature
 from audit.witness.cosignature import Cosigned, WitnessKey
 

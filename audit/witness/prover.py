@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from audit import checkpoint, forms, proof, record
-from audit.checkpoint import Checkpoint
 from audit.errors import Damaged, NoLog
-from audit.forms import NotOneMember, Written
-from audit.layout import Layout
-from audit.note import MalformedNote
-from audit.proof import Proof, TooFewLeaves
-from audit.tree import Growing, Peaks
+from audit.format import checkpoint, proof, record
+from audit.format.checkpoint import Checkpoint
+from audit.format.layout import Layout
+from audit.format.note import MalformedNote
+from audit.format.proof import Proof, TooFewLeaves
+from audit.format.tree import Growing, Peaks
+from audit.reading import forms
+from audit.reading.forms import NotOneMember, Written
 from audit.witness.store import read_note
 
 

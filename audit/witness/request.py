@@ -13,10 +13,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audit import checkpoint
-from audit.checkpoint import Checkpoint
-from audit.note import MalformedNote, Note, strict_base64
-from audit.proof import Proof
+from audit.format import checkpoint
+from audit.format.checkpoint import Checkpoint
+from audit.format.note import MalformedNote, Note, strict_base64
+from audit.format.proof import Proof
 
 PROOF_LIMIT = 63
 """Lines of the longest proof that the protocol allows."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from audit import note as notes
-from audit.checkpoint import Checkpoint
-from audit.note import Note, Signature, VerifierKey
-from audit.proof import is_consistent
-from audit.tree import EMPTY_ROOT
+from audit.format import note as notes
+from audit.format.checkpoint import Checkpoint
+from audit.format.note import Note, Signature, VerifierKey
+from audit.format.proof import is_consistent
+from audit.format.tree import EMPTY_ROOT
 from audit.witness.request import Request
 
 

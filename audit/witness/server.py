@@ -18,7 +18,7 @@ from http import HTTPStatus
 from typing import Final
 
 from audit.errors import AuditError
-from audit.note import parse, signature_line
+from audit.format.note import parse, signature_line
 from audit.witness import http
 from audit.witness.http import BadHttp, RequestHead
 from audit.witness.request import REQUEST_LIMIT

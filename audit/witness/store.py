@@ -25,14 +25,15 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit import checkpoint, keys
-from audit import note as notes
-from audit.checkpoint import Checkpoint
+from audit import keys
 from audit.disk import Disk, PosixDisk
 from audit.errors import AuditError, BadKey, Damaged
+from audit.format import checkpoint
+from audit.format import note as notes
+from audit.format.checkpoint import Checkpoint
+from audit.format.note import NOTE_LIMIT, MalformedNote, Note, VerifierKey, parse_vkey
 from audit.keys import KeyFiles
-from audit.note import NOTE_LIMIT, MalformedNote, Note, VerifierKey, parse_vkey
-from audit.reading import open_regular
+from audit.reading.files import open_regular
 from audit.witness import cosignature
 from audit.witness.cosignature import WitnessKey, cosign, parse_wkey, witness_key
 from audit.witness.request import REQUEST_LIMIT, MalformedRequest, Request, parse

@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audit import note as notes
-from audit.checkpoint import Checkpoint
-from audit.note import MalformedNote
+from audit.format import note as notes
+from audit.format.checkpoint import Checkpoint
+from audit.format.note import MalformedNote
 from audit.witness import cosignature
 from audit.witness.cosignature import Cosigned, WitnessKey
 from audit.witness.coverage import Witnessed

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from audit.checkpoint import Checkpoint
 from audit.disk import PosixDisk
 from audit.errors import AuditError
-from audit.layout import SEGMENT_LINES, Layout
+from audit.format.checkpoint import Checkpoint
+from audit.format.layout import SEGMENT_LINES, Layout
 from audit.witness import request
 from audit.witness.client import Unreachable, Url, post
 from audit.witness.cosignature import WitnessKey

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
-from audit.record import Entry
+from audit.format.record import Entry
 from dermscore.intent import IntentState
 from dermscore.points import COMMAND_STATE_CODES, CommandRow, Mode
 from dermscore.quality import GOOD

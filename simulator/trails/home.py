@@ -11,7 +11,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import keys
-from audit.note import VerifierKey
+from audit.format.note import VerifierKey
 from gateway import documents
 from simulator.trails.people import People
 

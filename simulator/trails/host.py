@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.disk import Disk, File, Held, PosixDisk
-from audit.record import Reading
+from audit.format.record import Reading
 from dermscore.model import Now
 
 _UP_BEFORE_US: Final = 3 * 86_400_000_000

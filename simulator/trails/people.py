@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import approval
 from audit.approval import Approved, Person, Request, Ring
-from audit.body import Body
-from audit.kinds import APPROVAL
-from audit.note import Signature, verifier_key
-from audit.record import Entry
+from audit.format.body import Body
+from audit.format.kinds import APPROVAL
+from audit.format.note import Signature, verifier_key
+from audit.format.record import Entry
 from simulator.trails.plan import whole_second
 
 AUTHOR: Final = "otto.berg"

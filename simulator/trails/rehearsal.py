@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from audit.layout import SEGMENT_LINES, Layout
+from audit.format.layout import SEGMENT_LINES, Layout
 from audit.log import Log
 from audit.secrecy import KeyFolder
 from simulator.trails import plan, site

@@ -9,12 +9,12 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Final
 
-from audit import note
 from audit.approval import Request
 from audit.evidence.review import EVERY_DAYS, Review
-from audit.kinds import CONTRACT_CHANGE, REVIEW
-from audit.note import verifier_key
-from audit.record import Entry
+from audit.format import note
+from audit.format.kinds import CONTRACT_CHANGE, REVIEW
+from audit.format.note import verifier_key
+from audit.format.record import Entry
 from gateway import records
 from gateway.contract import Contract
 from gateway.faces import FaceEventKind

@@ -10,14 +10,16 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit import approval, keeping, kinds, stock
+from audit import approval, keeping
 from audit.approval import Request
 from audit.disk import write_durable
-from audit.layout import Layout
+from audit.format import kinds
+from audit.format.layout import Layout
+from audit.format.record import Entry
+from audit.format.statement import pruning
+from audit.keeping import stock
 from audit.log import Log, Released
-from audit.record import Entry
 from audit.secrecy import BodyKeys
-from audit.statement import pruning
 from gateway import records
 from gateway.denials import Denial, Denials
 from simulator.trails.host import Clock, FailingDisk

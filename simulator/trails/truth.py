@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from audit.approval import written
-from audit.record import Entry
+from audit.format.record import Entry
 from simulator.trails.plan import Incident
 
 

@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import keys
 from audit.disk import PosixDisk
+from audit.format.layout import Layout
+from audit.format.note import VerifierKey
 from audit.keys import KeyFiles
-from audit.layout import Layout
-from audit.note import VerifierKey
 from audit.witness import request
 from audit.witness.cosignature import witness_key
 from audit.witness.coverage import COSIGNED

@@ -27,9 +27,9 @@ from maker import BODY_KEY, PUBLIC, RING, WITNESS_KEY, Made
 from trail_helpers import ORIGIN, counting_clock, counting_salt, entries
 from two_verifiers import NODE, PAGE
 
-from audit import tree
+from audit.format import tree
+from audit.format.note import VerifierKey
 from audit.log import Log
-from audit.note import VerifierKey
 from audit.verify import CouldNotTell, Tampered, Verified, verify
 
 BROWSER = os.environ.get("BROWSER", "chromium")

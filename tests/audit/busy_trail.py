@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trail_helpers import ORIGIN, counting_salt
 
 from audit import keys
-from audit.body import Body
-from audit.kinds import CONTRACT_CHANGE, ISOLATION
+from audit.format.body import Body
+from audit.format.kinds import CONTRACT_CHANGE, ISOLATION
+from audit.format.record import Entry, Reading
 from audit.log import Log
-from audit.record import Entry, Reading
 
 NOON_US = 1_795_435_200_000_000
 """2026-11-23T12:00:00Z."""

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from audit.format.note import VerifierKey, verifier_key
 from audit.log import Log
-from audit.note import VerifierKey, verifier_key
 
 sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file, for the tests beside it
 
+from kept_trails import packed, pruned, secret, trail  # noqa: F401 - fixtures, for every test below
 from trail_helpers import ORIGIN, SEGMENT, counting_clock, counting_salt, entries
 
 

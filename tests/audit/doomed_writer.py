@@ -10,10 +10,11 @@ import sys
 import threading
 from pathlib import Path
 
-from audit import checkpoint, keys
-from audit.body import Body
+from audit import keys
+from audit.format import checkpoint
+from audit.format.body import Body
+from audit.format.record import Entry
 from audit.log import Log
-from audit.record import Entry
 
 THREADS = 4
 

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import approval
 from audit.approval import Person, Request, Ring, moment
-from audit.note import Signature, verifier_key
+from audit.format.note import Signature, verifier_key
 
 
 def at(text: str) -> int:

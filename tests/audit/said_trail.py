@@ -9,10 +9,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trail_helpers import ORIGIN, SEGMENT
 
-from audit import checkpoint, kinds, record, tree
-from audit.checkpoint import Checkpoint
-from audit.note import VerifierKey
-from audit.record import Entry, Reading
+from audit.format import checkpoint, kinds, record, tree
+from audit.format.checkpoint import Checkpoint
+from audit.format.note import VerifierKey
+from audit.format.record import Entry, Reading
 
 BEGIN = Reading(1_760_000_000_000_000, 5_000_000, "boot-1", "unknown")
 

@@ -10,7 +10,7 @@ from persons import BEGIN, END, RING, approved, at, person, request
 from audit import approval
 from audit.approval import Approved, BadRing, NotApproved, Request, Ring, moment, parse_request, parse_ring, written
 from audit.errors import BadKey
-from audit.note import MalformedNote
+from audit.format.note import MalformedNote
 
 DIGEST = "ab" * 32
 GOOD = request("x.do", DIGEST)
@@ -126,7 +126,7 @@ def test_somebody_with_two_keys_is_one_person() -> None:
     ring = Ring((person("ana"), approval.Person(second, "SECAUD", BEGIN, END)))
     from persons import key_of
 
-    from audit.note import Signature
+    from audit.format.note import Signature
 
     other = Signature("ana", second.key_id, key_of("zoe").sign(str(GOOD).encode()))
     data = approved(GOOD, "ana") + approval.join(GOOD, [other]).rpartition(b"\n\n")[2]

@@ -15,7 +15,7 @@ from trail_helpers import ORIGIN
 
 from audit import keys
 from audit.errors import BadKey
-from audit.note import VerifierKey, verifier_key
+from audit.format.note import VerifierKey, verifier_key
 
 
 def test_both_halves_are_written_and_read(tmp_path: Path) -> None:

@@ -21,14 +21,15 @@ import two_verifiers
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trail_helpers import ORIGIN, SEGMENT, SOAK
 
-from audit import keys, released
-from audit.body import Opened
-from audit.kinds import CUT
-from audit.layout import Layout
+from audit import keys
+from audit.format.body import Opened
+from audit.format.kinds import CUT
+from audit.format.layout import Layout
+from audit.format.note import VerifierKey
+from audit.format.record import encode, line_hash
+from audit.format.tree import Growing
 from audit.log import Log
-from audit.note import VerifierKey
-from audit.record import encode, line_hash
-from audit.tree import Growing
+from audit.reading import released
 from audit.verify import Verified, verify
 
 LOGS, KILLS = (10, 25) if SOAK else (1, 6)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from audit import body, secrecy
-from audit.body import Body, Encrypted, MalformedBody, Opened
+from audit import secrecy
 from audit.errors import BadKey
+from audit.format import body
+from audit.format.body import Body, Encrypted, MalformedBody, Opened
 from audit.secrecy import Broken, KeyFolder, WrongKey
 
 KEY, OTHER, NONCE = bytes(range(32)), bytes(32), bytes(range(12))

@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trail_helpers import ORIGIN, SEGMENT, SOAK
 from two_verifiers import verify
 
-from audit import body, checkpoint, note, record, tree
-from audit.body import Body, BodyRef
-from audit.checkpoint import Checkpoint
-from audit.note import VerifierKey, verifier_key
-from audit.record import Entry, Reading
+from audit.format import body, checkpoint, note, record, tree
+from audit.format.body import Body, BodyRef
+from audit.format.checkpoint import Checkpoint
+from audit.format.note import VerifierKey, verifier_key
+from audit.format.record import Entry, Reading
 from audit.verify import CouldNotTell, Tampered, Verified
 
 COUNT = 5000 if SOAK else 250

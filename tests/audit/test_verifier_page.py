@@ -16,13 +16,14 @@ from hatchling.builders.wheel import WheelBuilder
 from trail_helpers import ORIGIN, SEGMENT, counting_clock, counting_salt
 from two_verifiers import PAGE, by_page
 
-from audit import checkpoint, keys, note, tree
-from audit.checkpoint import Checkpoint
+from audit import keys
 from audit.cli import audit
 from audit.errors import BadKey
+from audit.format import checkpoint, note, tree
+from audit.format.checkpoint import Checkpoint
+from audit.format.note import VerifierKey
+from audit.format.record import Entry, line_hash
 from audit.log import Log
-from audit.note import VerifierKey
-from audit.record import Entry, line_hash
 from audit.verify import Tampered, verify
 from audit.witness import attested, cosignature
 from audit.witness.coverage import COSIGNED

@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from audit.body import Body
-from audit.record import Entry, Header, Reading, decode
+from audit.format.body import Body
+from audit.format.record import Entry, Header, Reading, decode
 
 SOAK = os.environ.get("DERMS_SOAK") == "1"
 

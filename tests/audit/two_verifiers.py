@@ -24,8 +24,8 @@ from audit.approval import Ring
 from audit.evidence import words as evidence_words
 from audit.evidence.verdict import EvidenceVerdict
 from audit.evidence.verify import verify as ours_of_evidence
-from audit.layout import SEGMENT_LINES
-from audit.note import VerifierKey
+from audit.format.layout import SEGMENT_LINES
+from audit.format.note import VerifierKey
 from audit.secrecy import BodyKeys, KeyFolder
 from audit.verify import CouldNotTell, Tampered, Verdict, Verified
 from audit.verify import verify as ours

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
-from audit.workers import serve
+from audit.verify.workers import serve
 
 
 def thread(connection: Connection) -> Callable[[], None]:
-    """Like `audit.workers.process`."""
+    """Like `audit.verify.workers.process`."""
     worker = threading.Thread(target=serve, args=(connection,), daemon=True)
     worker.start()
     return worker.join

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit.evidence.make import Given, Made, Maker, make
 from audit.evidence.request import Request, asked
-from audit.note import parse_vkey
+from audit.format.note import parse_vkey
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "howto" / "verify-by-hand.md").read_text(encoding="utf-8")

@@ -7,8 +7,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from audit.errors import BadEntry, NotRecorded
+from audit.format.record import Entry
 from audit.log import Health, Released
-from audit.record import Entry
 
 
 @dataclass

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.record import Entry
+from audit.format.record import Entry
 from dermscore.intent import IntentState
 from dermscore.model import Now
 from dermscore.points import COMMAND_STATE_CODES, PointType

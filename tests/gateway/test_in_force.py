@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from audit import keys
-from audit.kinds import CONTRACT_CHANGE
-from audit.layout import Layout
+from audit.format.kinds import CONTRACT_CHANGE
+from audit.format.layout import Layout
+from audit.format.record import Entry
 from audit.log import Log
-from audit.record import Entry
 from gateway import in_force, records
 
 LINES = 8

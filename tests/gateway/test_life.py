@@ -14,8 +14,8 @@ import pytest
 from audit import keys as audit_keys
 from audit.log import Log
 from audit.secrecy import KeyFolder
-from audit.timeline import SILENT_US
 from audit.verify import Verified, verify
+from audit.verify.timeline import SILENT_US
 from daemon.run import Stop
 from dermscore.errors import BadInput
 from gateway import isolation, service, setup

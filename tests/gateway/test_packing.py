@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from audit import keeping, keys
-from audit.layout import Layout
+from audit.format.layout import Layout
+from audit.format.note import verifier_key
+from audit.keeping.retention import DAY_US
 from audit.log import Log
-from audit.note import verifier_key
-from audit.retention import DAY_US
 from audit.verify import Verified, verify
 from gateway import packing, records
 from gateway.packing import Done, pack

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from audit import keys as audit_keys
-from audit.layout import Layout
-from audit.record import Entry
+from audit.format.layout import Layout
+from audit.format.record import Entry
 from audit.witness import Witnessed, store, witnessed
 from audit.witness.coverage import COSIGNED
 from audit.witness.store import WitnessStore

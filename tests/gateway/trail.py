@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audit import body as bodies
 from audit import keys
-from audit.body import Opened
-from audit.layout import Layout
-from audit.record import Header, decode
+from audit.format import body as bodies
+from audit.format.body import Opened
+from audit.format.layout import Layout
+from audit.format.record import Header, decode
 from audit.verify import Verified, verify
 
 

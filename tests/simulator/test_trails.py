@@ -14,14 +14,15 @@ import pytest
 import two_verifiers
 from click.testing import CliRunner
 
-from audit import approval, keys, released
+from audit import approval, keys
 from audit.approval import Approved, Ring
-from audit.body import Opened
 from audit.evidence import review
 from audit.evidence.review import Filed
-from audit.layout import Layout
-from audit.record import Header
-from audit.released import Placed
+from audit.format.body import Opened
+from audit.format.layout import Layout
+from audit.format.record import Header
+from audit.reading import released
+from audit.reading.released import Placed
 from audit.secrecy import KeyFolder
 from audit.verify import Tampered, Verified, verify
 from audit.witness import attested

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from audit import keys as audit_keys
+from audit.format.record import Entry
 from audit.log import Log
-from audit.record import Entry
 from tests.system.home import (
     COULD_NOT_TELL,
     Home,

@@ -19,14 +19,15 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trail_helpers import ORIGIN, SEGMENT, entries
 
-from audit import keeping, released
+from audit import keeping
 from audit.cli import audit, follow
-from audit.layout import Layout
+from audit.format.layout import Layout
 from audit.log import Log
+from audit.reading import released
 
 REPOSITORY = Path(__file__).parents[3]
 PATIENCE_S = 30
-SMALL = "import sys\nfrom audit.cli import follow\nfrom audit.layout import Layout\n"
+SMALL = "import sys\nfrom audit.cli import follow\nfrom audit.format.layout import Layout\n"
 """A follower of logs with small segments."""
 SMALL += f"follow.Layout = lambda folder: Layout(folder, {SEGMENT})\nfollow._POLL_S = 0.02\nfollow.follow_command()"
 

@@ -14,10 +14,10 @@ from trail_helpers import ORIGIN, SEGMENT, entries
 from audit import keeping, keys
 from audit.cli import audit, moments
 from audit.cli import keeping as commands
-from audit.layout import Layout
+from audit.format.layout import Layout
+from audit.format.record import Reading
+from audit.keeping.retention import DAY_US
 from audit.log import Log
-from audit.record import Reading
-from audit.retention import DAY_US
 from audit.verify import Verified, verify
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from test_keeping import OLD
+from kept_trails import OLD
 from trail_helpers import ORIGIN, entries
 
 from audit.cli import audit

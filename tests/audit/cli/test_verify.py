@@ -19,11 +19,11 @@ from trail_helpers import ORIGIN
 from audit import keys
 from audit.cli import audit
 from audit.cli import verify as command
-from audit.layout import Layout
+from audit.format.layout import Layout
+from audit.format.note import VerifierKey
+from audit.format.record import Entry
 from audit.log import Log
-from audit.note import VerifierKey
-from audit.record import Entry
-from audit.tally import Tally
+from audit.telling.tally import Tally
 from audit.witness.cosignature import WitnessKey
 
 
@@ -159,7 +159,7 @@ def test_the_answers_members_are_those_of_the_page(made: Path, tmp_path: Path, m
 
 
 def test_encrypted_bodies_are_mentioned(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from audit import body
+    from audit.format import body
 
     monkeypatch.setattr(body, "ENCRYPTED", 0x78)
     done = run("verify", made / "trail", "--key", made / "audit.pub", "--workers", "1")

@@ -9,7 +9,7 @@ from typing import Final
 import case_log
 from forge import Forge
 
-from audit.note import VerifierKey
+from audit.format.note import VerifierKey
 
 VERIFIED: Final = "verified"
 TAMPERED: Final = "tampered"

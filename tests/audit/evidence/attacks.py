@@ -18,7 +18,7 @@ from case_log import FROM, TO, Case
 from forge import Forge
 
 from audit.evidence.request import Request, asked
-from audit.note import VerifierKey
+from audit.format.note import VerifierKey
 
 
 @dataclass(frozen=True)

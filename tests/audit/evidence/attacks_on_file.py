@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from forge import Forge, Parts, by_hand, deflated, hash_lines, pack
 from persons import at, key_of
 
-from audit import checkpoint, note, proof
 from audit.evidence.members import AFTER, BEFORE, BODIES, CHECKPOINT, COSIGNED, COSIGNED_AFTER, HEADERS, MANIFEST
-from audit.note import verifier_key
-from audit.tree import root_of
+from audit.format import checkpoint, note, proof
+from audit.format.note import verifier_key
+from audit.format.tree import root_of
 
 BASES: Final = ("complete", "sample", "encrypted", "whole")
 MALLORY: Final = Ed25519PrivateKey.from_private_bytes(b"m" * 32)

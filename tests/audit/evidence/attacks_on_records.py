@@ -25,10 +25,10 @@ from case_log import ORIGIN
 from forge import Forge, hash_lines
 from persons import at
 
-from audit import proof, record
 from audit.evidence import subtrees
 from audit.evidence.members import AFTER, BEFORE, BODIES, COSIGNED, HEADERS, PATHS
-from audit.tree import Growing, peak_ranges, root_of
+from audit.format import proof, record
+from audit.format.tree import Growing, peak_ranges, root_of
 
 SAMPLED: Final = (9, 24, 27)
 """The records of the sample."""

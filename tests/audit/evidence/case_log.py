@@ -12,14 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from persons import RING, approved, at, key_of, request
 from trail_helpers import ORIGIN, SEGMENT, counting_salt
 
-from audit import checkpoint, note
-from audit.body import Body
 from audit.evidence.given import Given, Maker
 from audit.evidence.make import Made, make
 from audit.evidence.request import Request, asked
+from audit.format import checkpoint, note
+from audit.format.body import Body
+from audit.format.note import VerifierKey, verifier_key
+from audit.format.record import Entry, Reading
 from audit.log import Log
-from audit.note import VerifierKey, verifier_key
-from audit.record import Entry, Reading
 from audit.secrecy import KeyFolder
 from audit.witness.cosignature import WitnessKey, cosign, witness_key
 

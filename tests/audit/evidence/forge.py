@@ -16,11 +16,11 @@ from case_log import KEY, WITNESS, WITNESS_KEY_PRIVATE
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from persons import key_of
 
-from audit import checkpoint, note, proof, record
-from audit.checkpoint import Checkpoint
 from audit.evidence import manifest
 from audit.evidence.manifest import Manifest, Member
 from audit.evidence.members import BODIES, CHECKPOINT, COSIGNED, COSIGNED_AFTER, HEADERS, MANIFEST
+from audit.format import checkpoint, note, proof, record
+from audit.format.checkpoint import Checkpoint
 from audit.witness.cosignature import cosign
 
 

@@ -19,11 +19,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from persons import approved, at, key_of, person, request
 from trail_helpers import ORIGIN
 
-from audit import approval, body, checkpoint, note, proof, record, secrecy, tree
-from audit.body import Body, BodyRef
-from audit.checkpoint import Checkpoint
-from audit.note import Signature, VerifierKey, verifier_key
-from audit.record import Entry, Header, Reading
+from audit import approval, secrecy
+from audit.format import body, checkpoint, note, proof, record, tree
+from audit.format.body import Body, BodyRef
+from audit.format.checkpoint import Checkpoint
+from audit.format.note import Signature, VerifierKey, verifier_key
+from audit.format.record import Entry, Header, Reading
 from audit.witness import cosignature
 
 KEY: Final = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -16,8 +16,8 @@ from audit import keys
 from audit.cli import audit
 from audit.evidence import cli as command
 from audit.evidence.make import Refused
-from audit.layout import SEGMENT_LINES
-from audit.verdict import Tampered
+from audit.format.layout import SEGMENT_LINES
+from audit.verify.verdict import Tampered
 
 PERIOD = ("--from", "2026-01-05T05:30:00Z", "--to", "2026-01-06T04:30:00Z")
 

@@ -12,13 +12,14 @@ from click.testing import CliRunner, Result
 from persons import RING, key_of
 from two_verifiers import ring_text
 
-from audit import keys, note
+from audit import keys
 from audit.approval import Ring
 from audit.cli import audit
 from audit.evidence import review
 from audit.evidence.review import DAY_US
-from audit.layout import SEGMENT_LINES
-from audit.note import Signature
+from audit.format import note
+from audit.format.layout import SEGMENT_LINES
+from audit.format.note import Signature
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from two_verifiers import ring_text
 
 from audit import keys
 from audit.approval import Ring
-from audit.layout import SEGMENT_LINES
+from audit.format.layout import SEGMENT_LINES
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "howto" / "make-evidence.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from persons import approved, at, key_of
 from persons import request as to_approve
 from trail_helpers import SEGMENT, counting_salt
 
-from audit import keeping, stock
+from audit import keeping
 from audit.approval import PRUNE
 from audit.evidence.given import Maker
 from audit.evidence.make import make
@@ -20,11 +20,12 @@ from audit.evidence.request import Request, asked
 from audit.evidence.selection import Gone
 from audit.evidence.verdict import EvidenceTampered
 from audit.evidence.verify import verify
+from audit.format.layout import Layout
+from audit.format.note import verifier_key
+from audit.format.statement import pruning
+from audit.keeping import stock
 from audit.keys import generate
-from audit.layout import Layout
 from audit.log import Log
-from audit.note import verifier_key
-from audit.statement import pruning
 
 HOUR = STEP_S * 10**6
 

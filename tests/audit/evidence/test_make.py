@@ -37,9 +37,7 @@ from hypothesis import strategies as st
 from persons import RING, key_of
 from trail_helpers import SEGMENT, counting_salt
 
-from audit import checkpoint, note
 from audit.approval import Ring
-from audit.checkpoint import Checkpoint
 from audit.errors import BadKey
 from audit.evidence import make as make_module
 from audit.evidence import people, words
@@ -50,14 +48,16 @@ from audit.evidence.people import BCSI
 from audit.evidence.request import BadRequest, Request, asked
 from audit.evidence.verdict import EvidenceTampered, EvidenceVerified
 from audit.evidence.verify import verify
-from audit.layout import Layout
+from audit.format import checkpoint, note
+from audit.format.checkpoint import Checkpoint
+from audit.format.layout import Layout
+from audit.format.proof import consistency
+from audit.format.record import Entry, Reading
+from audit.format.tree import root_of
 from audit.log import Log
-from audit.proof import consistency
-from audit.record import Entry, Reading
-from audit.scope import EVERYTHING
-from audit.tree import root_of
-from audit.verdict import CouldNotTell, Tampered, Verdict, Verified
 from audit.verify import verify as verify_log
+from audit.verify.scope import EVERYTHING
+from audit.verify.verdict import CouldNotTell, Tampered, Verdict, Verified
 from audit.witness.cosignature import cosign
 from audit.witness.prover import leaves_of
 

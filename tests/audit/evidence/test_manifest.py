@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from persons import at, key_of
 
-from audit import note
 from audit.approval import written
-from audit.checkpoint import SIZE_LIMIT
 from audit.evidence import manifest
 from audit.evidence.manifest import Manifest, Member
 from audit.evidence.members import LIMIT, NAME
 from audit.evidence.request import Asked
-from audit.note import MalformedNote
+from audit.format import note
+from audit.format.checkpoint import SIZE_LIMIT
+from audit.format.note import MalformedNote
 
 MEMBERS = (Member("a", "00" * 32, 0), Member("b/c", "ab" * 32, LIMIT))
 TOLD = Manifest(ORIGIN, "RFI-7", Asked(FROM, TO, ("denied", "log.*")), False, 0, 1, MADE, MEMBERS)

@@ -35,12 +35,12 @@ from test_two_verifiers import mutated
 from trail_helpers import ORIGIN, SOAK
 from two_verifiers import evidence_by_page, verify_evidence
 
-from audit import body, record, tree
-from audit.body import Body, BodyRef
 from audit.evidence.verdict import EvidenceTampered, EvidenceVerified
-from audit.record import Entry, Reading
+from audit.format import body, record, tree
+from audit.format.body import Body, BodyRef
+from audit.format.record import Entry, Reading
 from audit.secrecy import KeyFolder
-from audit.verdict import CouldNotTell
+from audit.verify.verdict import CouldNotTell
 
 COUNT = 4000 if SOAK else 60
 KEYS = f"{PUBLIC}\n".encode()

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from persons import RING, key_of
 
-from audit import note
 from audit.evidence import review
 from audit.evidence.review import DAY_US, Filed, Review
-from audit.note import MalformedNote
+from audit.format import note
+from audit.format.note import MalformedNote
 
 REVIEW = Review(ORIGIN, "ab" * 32, FROM, TO, 2, "cd" * 32, MADE, MADE + 15 * DAY_US)
 

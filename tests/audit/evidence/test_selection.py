@@ -16,8 +16,8 @@ from audit.errors import Damaged
 from audit.evidence.gathering import lines_of, scanned_of
 from audit.evidence.request import Request, asked
 from audit.evidence.selection import Chosen, Span, choose
-from audit.layout import Layout
-from audit.released import Position
+from audit.format.layout import Layout
+from audit.reading.released import Position
 
 
 def test_a_log_that_changes_under_its_reader(tmp_path: Path) -> None:

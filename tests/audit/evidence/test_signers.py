@@ -6,10 +6,10 @@ import pytest
 from case_log import MADE
 from persons import RING, key_of, person
 
-from audit import note
 from audit.approval import Ring
 from audit.evidence.signers import NotSigned, signers
-from audit.note import Note, Signature, verifier_key
+from audit.format import note
+from audit.format.note import Note, Signature, verifier_key
 
 TEXT = b"something\n"
 

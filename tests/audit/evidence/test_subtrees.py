@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit import proof, tree
 from audit.evidence import subtrees
-from audit.proof import TooFewLeaves
-from audit.tree import Growing
+from audit.format import proof, tree
+from audit.format.proof import TooFewLeaves
+from audit.format.tree import Growing
 
 
 def leaves(size: int) -> list[bytes]:

@@ -11,7 +11,7 @@ from persons import approved, request
 
 from audit import approval
 from audit.evidence import tables
-from audit.record import Entry, Header, Reading, header
+from audit.format.record import Entry, Header, Reading, header
 
 TIME = 1_760_000_000_000_000
 

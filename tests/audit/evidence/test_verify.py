@@ -15,7 +15,6 @@ from forge import Forge
 from persons import RING
 from trail_helpers import SEGMENT, SOAK
 
-from audit import note
 from audit.evidence import words
 from audit.evidence.archive import Archive, Unreadable
 from audit.evidence.lines import records_of
@@ -23,8 +22,9 @@ from audit.evidence.members import MANIFEST
 from audit.evidence.request import Request, asked
 from audit.evidence.verdict import EvidenceTampered, EvidenceVerdict, EvidenceVerified
 from audit.evidence.verify import verify
-from audit.note import Signature
-from audit.verdict import CouldNotTell
+from audit.format import note
+from audit.format.note import Signature
+from audit.verify.verdict import CouldNotTell
 
 COUNT = 20_000 if SOAK else 400
 

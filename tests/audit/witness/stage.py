@@ -14,9 +14,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit import checkpoint, proof, tree
-from audit.checkpoint import Checkpoint
-from audit.note import VerifierKey, verifier_key
+from audit.format import checkpoint, proof, tree
+from audit.format.checkpoint import Checkpoint
+from audit.format.note import VerifierKey, verifier_key
 from audit.witness import request, store
 from audit.witness.cosignature import WitnessKey, witness_key
 from audit.witness.store import WitnessStore

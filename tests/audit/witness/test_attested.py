@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner, Result
 from trail_helpers import SEGMENT, entries
 
-from audit import tree
 from audit.cli import audit
 from audit.errors import Damaged
-from audit.layout import Layout
+from audit.format import tree
+from audit.format.layout import Layout
 from audit.log import Log
-from audit.verdict import CouldNotTell, Tampered, Verified
 from audit.verify import verify
+from audit.verify.verdict import CouldNotTell, Tampered, Verified
 from audit.witness import Contradicted, Coverage, NotWitnessed, Witnessed, attested, prover, request
 from audit.witness.coverage import COSIGNED
 from audit.witness.store import WitnessStore

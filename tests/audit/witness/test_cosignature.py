@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit import note
 from audit.errors import BadKey
-from audit.note import Note, Signature
+from audit.format import note
+from audit.format.note import Note, Signature
 from audit.witness import cosignature
 from audit.witness.cosignature import LAST_TIME_S, Cosigned, Uncosigned, check, cosign, parse_wkey
 from tests.audit.witness.stage import NAME, NOW_S, OTHER, WITNESS, wkey

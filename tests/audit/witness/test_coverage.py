@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit import tree
-from audit.note import parse, signature_line
+from audit.format import tree
+from audit.format.note import parse, signature_line
 from audit.witness import Contradicted, Coverage, NotWitnessed, Witnessed, cosigned, witnessed
 from audit.witness.cosignature import cosign
 from tests.audit.witness.stage import NAME, NOW_S, OTHER, WITNESS, forked, leaves, signed, tip, wkey

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from trail_helpers import SEGMENT
 
-from audit import proof, tree
 from audit.errors import Damaged, NoLog
-from audit.layout import Layout
-from audit.record import line_hash
+from audit.format import proof, tree
+from audit.format.layout import Layout
+from audit.format.record import line_hash
 from audit.witness.prover import Proved, Tree, newest, prove
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from audit import checkpoint, proof, tree
-from audit.checkpoint import Checkpoint
-from audit.note import Note, VerifierKey
+from audit.format import checkpoint, proof, tree
+from audit.format.checkpoint import Checkpoint
+from audit.format.note import Note, VerifierKey
 from audit.witness import request, rules
 from audit.witness.request import Request
 from audit.witness.rules import Cosign, Refused, Status, judge, of_its_epoch

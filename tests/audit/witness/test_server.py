@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audit.errors import Damaged
-from audit.note import parse
+from audit.format.note import parse
 from audit.witness.cosignature import Cosigned, check
 from audit.witness.server import Limits, Server
 from audit.witness.store import WitnessStore

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from memory_disk import MemoryDisk, failing_at
 
-from audit import checkpoint
 from audit.disk import PosixDisk
 from audit.errors import AuditError, BadKey, Damaged
+from audit.format import checkpoint
+from audit.format.note import parse
 from audit.keys import generate
-from audit.note import parse
 from audit.witness import store
 from audit.witness.cosignature import Cosigned, check
 from audit.witness.rules import Refused, Status

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit import note as notes
-from audit.note import Signature, signature_line
+from audit.format import note as notes
+from audit.format.note import Signature, signature_line
 from audit.witness import submission
 from audit.witness.cosignature import WitnessKey, cosign
 from audit.witness.coverage import Witnessed

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from trail_helpers import SEGMENT, SOAK, entries
 
-from audit import checkpoint
-from audit.layout import Layout
+from audit.format import checkpoint
+from audit.format.layout import Layout
 from audit.log import Log
 from audit.witness import prover, request, store, witnessed
 from audit.witness.client import Url, post

@@ -1,0 +1,1 @@
+"""What every byte of a log means, as `docs/reference/audit-format.md` has it: read strictly, written one way. Pure."""

@@ -1,0 +1,1 @@
+"""A log's files as strangers may have left them, in whichever form they are. Nothing here verifies."""
