@@ -15,11 +15,6 @@ from audit.verify.scope import EVERYTHING, Scope
 HEADERS_ONLY = Scope(bodies=False)
 
 
-@pytest.fixture
-def trail(good_log: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(good_log, tmp_path / "trail"))
-
-
 def judge(trail: Path, public: VerifierKey, scope: Scope) -> Verdict:
     return verify(trail, [public], scope=scope, segment_lines=SEGMENT)
 

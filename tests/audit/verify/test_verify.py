@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import threading
 import zlib
 from collections.abc import Callable, Sequence
@@ -29,12 +28,6 @@ from audit.verify.timeline import Listed, Moment, Timeline
 
 RECORDS = 21
 FILES = ["checkpoint", *(f"{kind}/0000000{k}.{end}" for kind, end in (("headers", "jsonl"), ("bodies", "bin")) for k in range(3))]  # fmt: skip  # noqa: E501
-
-
-@pytest.fixture
-def trail(good_log: Path, tmp_path: Path) -> Path:
-    """A copy of the good log, to be attacked."""
-    return Path(shutil.copytree(good_log, tmp_path / "trail"))
 
 
 def judge(trail: Path, *keys: VerifierKey) -> Verdict:

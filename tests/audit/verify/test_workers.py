@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -28,11 +27,6 @@ from audit.verify.scope import EVERYTHING
 from audit.verify.workers import AHEAD, Paced, process, scanning, serve
 
 ENDED = "ended before it was done"
-
-
-@pytest.fixture
-def trail(good_log: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(good_log, tmp_path / "trail"))
 
 
 def unaltered(_trail: Path) -> None:
