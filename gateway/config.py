@@ -61,6 +61,7 @@ class GatewayConfig(BaseModel):
     audit_key: Path = Path("keys/audit.key")
     outbox: Path = Path("outbox.db")
     body_keys: Path | None = None
+    reserve_mb: Annotated[int, Field(ge=0, le=65536)] = 32
     pack_after_days: Annotated[int, Field(ge=1, le=3650)] | None = None
     witness: Witness | None = None
     origin: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/:-]{1,128}$")] = "derms/gateway"
@@ -103,6 +104,11 @@ class Home:
     @property
     def trail(self) -> Path:
         return self.folder / self.config.trail
+
+    @property
+    def reserve(self) -> Path:
+        """Space kept back on the trail's disk. Beside the trail, not in it: a copy of a trail needs no empty space."""
+        return self.trail.with_name(f"{self.trail.name}.reserve")
 
     @property
     def audit_key(self) -> Path:

@@ -24,6 +24,8 @@ Submit = Callable[[Sequence[Entry]], Future[Released]]
 STALLED_MS: Final = 2000
 """How long a record may be on its way before the trail counts as unhealthy."""
 
+SPARED: Final = "the disk was full, and its last space kept for what crosses"
+
 log = logs.get(__name__)
 
 
@@ -41,6 +43,9 @@ class Recorder:
         self._gap_on_the_way = False
         self._handed_in_ms = now().mono_ms  # when anything was
         self._denials = Denials()
+        self._spared: Counter[str] = Counter()  # denials that were not recorded for want of space
+        self.sparing: Callable[[], bool] = lambda: False
+        """Whether space is short, so that denials are counted instead of recorded."""
         self.changed: Callable[[], None] = lambda: None
         """Whom to tell at once that the trail was not written, or is again."""
 
@@ -72,7 +77,7 @@ class Recorder:
         """Record a refusal, or count it with those of its kind."""
         entry = self._denials.note(denial, self._now())
         if entry is not None:
-            self._hand_in([entry])
+            self._hand_in_denials([entry])
 
     def missed(self, kind: str, count: int = 1) -> None:
         """Something is not going to be recorded at all."""
@@ -105,9 +110,11 @@ class Recorder:
 
     def tick(self) -> None:
         """Tell what is due: coalesced denials, and the gap once the trail is written again."""
-        due = self._denials.due(self._now())
-        if due:
-            self._hand_in(due)
+        self._hand_in_denials(self._denials.due(self._now()))
+        if self._spared and not self.sparing():
+            self._why = SPARED
+            self._missed += self._spared
+            self._spared.clear()
         if self._missed and not self._gap_on_the_way and self._health().ok and not self._on_the_way:
             counts = sorted(self._missed.items())
             self._gap_on_the_way = True
@@ -116,9 +123,15 @@ class Recorder:
 
     def flush(self) -> None:
         """At the end: the denials still being counted."""
-        due = self._denials.due(self._now(), all_of_them=True)
-        if due:
-            self._hand_in(due)
+        self._hand_in_denials(self._denials.due(self._now(), all_of_them=True))
+        if self._spared:
+            self._hand_in([records.gap(sorted(self._spared.items()), SPARED)])
+
+    def _hand_in_denials(self, entries: Sequence[Entry]) -> None:
+        if self.sparing():
+            self._spared[records.DENIED] += sum(entry.n for entry in entries)
+        elif entries:
+            self._hand_in(entries)
 
     def _hand_in(self, entries: Sequence[Entry], tried_again: Sequence[Entry] = ()) -> Future[Released]:
         future = self._submit(entries)

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dermscore.model import Now
 from dermscore.quality import Cause, Validity
@@ -16,6 +16,8 @@ from gateway.door import Door
 from gateway.faces import Face
 from gateway.image import Image
 from gateway.recorder import Recorder
+
+LOW: Final = "low on space: denials are counted, not recorded; make room"
 
 
 def now(
@@ -38,7 +40,7 @@ def now(
         "contract_digest": contract.digest,
         "isolated": door.isolated,
         "headend_link": "up" if door.link_up else "down",
-        "audit": recorder.trouble or "ok",
+        "audit": recorder.trouble or (LOW if recorder.sparing() else "ok"),
         "witness": witness,
         "points": len(contract.points),
         "published": len(contract.published),

@@ -41,6 +41,7 @@ from gateway.link import Link
 from gateway.local import Health, health_points
 from gateway.outbox import Outbox
 from gateway.recorder import Recorder
+from gateway.reserve import Reserve
 from gateway.takeover import Takeover
 from gateway.witness import Witnessing
 from wire.boundary import BoundaryCommand
@@ -123,6 +124,9 @@ class Gateway:
         self._now = now
         self._recorder = Recorder(trail.submit, lambda: trail.health, now)
         named = parts.home.config.witness
+        size = parts.home.config.reserve_mb * 1_000_000
+        self._reserve = Reserve(parts.home.reserve, size, lambda: trail.health.ok, self._tell)
+        self._recorder.sparing = lambda: self._reserve.given_up
         self._witness = Witnessing(parts.witness, named.every_s if named else 0, self._recorder.note)
         self._desk = Desk(parts.contract, outbox, self._recorder, self._conditions, self._send, now)
         self._faces: dict[str, Face] = outstations.faces(parts.contract, self._desk, now, self._refresh)
@@ -202,6 +206,7 @@ class Gateway:
                 self._ticking(),
                 self._reporting(),
                 self._witness.run(),
+                self._reserve.run(),
                 packs,
             )
             tasks = [group.create_task(part) for part in parts]
@@ -238,7 +243,8 @@ class Gateway:
     def _show_health(self) -> None:
         now = self._now()
         beats = (now.mono_ms - self._beats_from_ms) // 1000
-        health = Health(self._recorder.ok and not self._witness.alarmed, self._door.link_up, beats)
+        audit_ok = self._recorder.ok and not self._witness.alarmed and not self._reserve.given_up
+        health = Health(audit_ok, self._door.link_up, beats)
         self._image.show_changed(health_points(self._contract, health, now))
 
     def _look_for_clock_steps(self) -> None:

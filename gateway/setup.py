@@ -53,6 +53,8 @@ origin: {origin}
 # Encrypt the values in the trail, a key for each segment of it, kept in this folder: docs/howto/retention.md
 # `derms gateway init DIR --add` makes the folder. Back it up apart from the trail.
 # body_keys: keys/bodies
+# Space kept back on the trail's disk: when it is full, what crosses is recorded on for a while.
+# reserve_mb: 32
 # Compress the trail's full segments once they are this old: docs/howto/retention.md
 # pack_after_days: 30
 # A witness on compliance's own host cosigns the trail's checkpoints: docs/howto/run-a-witness.md

@@ -61,7 +61,10 @@ class Given:
 @click.option("--cosigned", type=_FILE, help="The witness's own copy.  [default: LOG/cosigned]")
 @click.option("--since", type=UTC_MOMENT, help="Read the values, and tell of what happened, from here on only.")
 @click.option("--until", type=UTC_MOMENT, help="Before here only. Headers are checked over all of the log.")
-@click.option("--headers-only", is_flag=True, help="Read no values: much faster. It says how many were left out.")
+@click.option(
+    "--deep/--headers-only", default=True,
+    help="Check every value, too (default), or none: much faster. It says how many were left out.",
+)  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(1), default=lambda: _cores(), show_default="one per core, 8 at most",
     help="Processes that check segments at the same time.",
@@ -75,7 +78,7 @@ def verify_command(
     log: Path,
     since: int | None,
     until: int | None,
-    headers_only: bool,
+    deep: bool,
     workers: int,
     html_file: Path | None,
     as_json: bool,
@@ -85,7 +88,7 @@ def verify_command(
 
     LOG is a log's folder, or an evidence file. Exit 0: verified. 1: tampered, and nothing else. 2: could not tell.
     """
-    by, scope = Given(**given), Scope(since, until, not headers_only)
+    by, scope = Given(**given), Scope(since, until, deep)
     if _is_file(log):
         context.exit(_of_evidence(log, by, scope, html_file, as_json))
     _refuse(by, html_file)

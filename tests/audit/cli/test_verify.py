@@ -208,7 +208,12 @@ def test_what_happened_is_said_in_a_few_lines(made: Path, tmp_path: Path, key: E
 
 def test_a_scope_leaves_bodies_out_and_says_so(made: Path) -> None:
     verify = ("verify", made / "trail", "--key", made / "audit.pub", "--workers", "1")
-    for scope, left in ((("--headers-only",), 3), (("--since", "2025-10-10"), 3), (("--until", "2025-10-10"), 0)):
+    for scope, left in (
+        (("--deep",), 0),
+        (("--headers-only",), 3),
+        (("--since", "2025-10-10"), 3),
+        (("--until", "2025-10-10"), 0),
+    ):
         answer = json.loads(run(*verify, *scope, "--json").output)
         assert answer.get("bodies_unread", 0) == left
         said = f"{left} bodies were left out: of them only what the headers say is proved"
