@@ -19,6 +19,7 @@ from audit.cli.output import COULD_NOT_TELL, say
 from audit.cli.progress import Progress, progress
 from audit.errors import AuditError
 from audit.evidence import words
+from audit.evidence.contents import Progress as Tell
 from audit.evidence.given import Given, Maker
 from audit.evidence.make import Made, Refused, make
 from audit.evidence.people import BCSI
@@ -168,13 +169,14 @@ def _warnings(made: Made) -> Iterator[str]:
 
 def verify_evidence(path: Path, as_json: bool, **given: Path | None) -> int:
     """`derms audit verify` of an evidence file: print the verdict; the exit code. `given`: the files of keys."""
-    verdict = _judged(path, **given)  # type: ignore[arg-type]
+    with progress("verifying", as_json) as bar:
+        verdict = _judged(path, bar.tell, **given)  # type: ignore[arg-type]
     say(json.dumps(words.as_object(verdict)) if as_json else words.in_words(verdict, path))
     return {EvidenceVerified: 0, EvidenceTampered: TAMPERED, CouldNotTell: COULD_NOT_TELL}[type(verdict)]
 
 
 def _judged(
-    path: Path, key_file: Path, ring_file: Path | None, body_keys: Path | None, witness_key: Path | None
+    path: Path, tell: Tell, key_file: Path, ring_file: Path | None, body_keys: Path | None, witness_key: Path | None
 ) -> EvidenceVerdict:
     try:
         return verify(
@@ -183,6 +185,7 @@ def _judged(
             ring=None if ring_file is None else keys.load_ring(ring_file),
             witness_keys=() if witness_key is None else load_keys(witness_key),
             body_keys=None if body_keys is None else KeyFolder(body_keys),
+            progress=tell,
         )
     except AuditError as problem:
         return CouldNotTell(str(problem))

@@ -28,17 +28,26 @@ CONTRACT: Final = "contract"
 """The action that a contract's approval is for, and the digest that names the contract."""
 
 
+Progress = Callable[[int, int], None]
+"""So many records of so many were checked with their values, which is what takes long. It must not raise."""
+
+_TOLD_EVERY: Final = 64
+
+
 class Bodies:
     """The stored bodies of the records asked for, counted. Owned by whoever checks them."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Progress | None = None) -> None:
+        self._progress = progress
         self.checked = self.encrypted = self.decrypted = 0
         self._key: tuple[int, bytes | None] = (-1, None)  # of which segment, and its key
 
     def check(self, archive: Archive, told: Manifest, keys: BodyKeys | None, segment_lines: int) -> None:
         """Step 6. BadKey, OSError: a body key cannot be read."""
         with archive.open(BODIES) as file:
-            for _, scanned in records_of(archive):
+            for number, (_, scanned) in enumerate(records_of(archive), 1):
+                if self._progress is not None and (number % _TOLD_EVERY == 0 or number == told.count):
+                    self._progress(number, told.count)
                 if scanned.body is not None and told.asked.takes(scanned.kind, scanned.t):
                     self._one(scanned, scanned.body, file, keys, segment_lines)
             if file.read(1):

@@ -16,7 +16,7 @@ from audit.approval import Approval, Ring
 from audit.errors import BadKey
 from audit.evidence import lines, manifest, subtrees
 from audit.evidence.archive import Archive, Unreadable
-from audit.evidence.contents import Bodies, Contents
+from audit.evidence.contents import Bodies, Contents, Progress
 from audit.evidence.lines import Read
 from audit.evidence.manifest import Manifest
 from audit.evidence.members import APPROVALS, BODIES, CHECKPOINT, COSIGNED, COSIGNED_AFTER, MANIFEST
@@ -41,13 +41,15 @@ def verify(
     ring: Ring | None = None,
     witness_keys: Sequence[WitnessKey] = (),
     body_keys: BodyKeys | None = None,
+    progress: Progress | None = None,
     segment_lines: int = SEGMENT_LINES,
 ) -> EvidenceVerdict:
     """The verdict on an evidence file by keys that come from outside it.
 
-    `ring` judges who made it and the approvals in it; `segment_lines` is for tests.
+    `ring` judges who made it and the approvals in it; `progress` hears how many records' values were checked;
+    `segment_lines` is for tests.
     """
-    given = _Given(tuple(public_keys), ring, tuple(witness_keys), body_keys, segment_lines)
+    given = _Given(tuple(public_keys), ring, tuple(witness_keys), body_keys, progress, segment_lines)
     try:
         if not public_keys:
             return CouldNotTell("no key was given; evidence is verified with the log's key, from elsewhere")
@@ -71,6 +73,7 @@ class _Given:
     ring: Ring | None
     witnesses: tuple[WitnessKey, ...]
     body_keys: BodyKeys | None
+    progress: Progress | None
     segment_lines: int
 
 
@@ -79,7 +82,7 @@ def _judge(archive: Archive, given: _Given) -> EvidenceVerified:
     told, makers = _members(archive, given.ring)
     newest, signer = _checkpoint(archive, told.origin, given.keys)
     found = lines.read(archive, told, newest)
-    bodies = Bodies()
+    bodies = Bodies(given.progress)
     if BODIES in archive:
         bodies.check(archive, told, given.body_keys, given.segment_lines)
     lines.check_tree(archive, told, newest, found.tree)

@@ -174,3 +174,11 @@ def test_a_verdict_in_words(case: Case, tmp_path: Path) -> None:
     assert words.in_words(CouldNotTell("x\x1b"), path) == f"COULD NOT TELL: {path}\nx\\x1b"
     assert words.in_words(EvidenceTampered(None, None, "x\x1b"), path) == f"TAMPERED: {path}\nx\\x1b"
     assert words.in_words(CouldNotTell("x"), path) == f"COULD NOT TELL: {path}\nx"
+
+
+def test_it_tells_how_many_records_were_checked_with_their_values(case: Case, tmp_path: Path) -> None:
+    path = tmp_path / "e.zip"
+    told: list[tuple[int, int]] = []
+    lines = case.make(path).verdict.manifest.count
+    verify(path, [PUBLIC], segment_lines=SEGMENT, progress=lambda done, of: told.append((done, of)))
+    assert told[-1] == (lines, lines)
