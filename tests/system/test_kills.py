@@ -75,7 +75,7 @@ class Watch:
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[tuple[Plant, Watch]]:
     """The whole system, connected and ONLINE, with SCADA's command followed."""
-    plant = replace(Plant.prepare(folder, None), ports=Ports(*free_ports(4)))
+    plant = replace(Plant.prepare(folder, None), ports=Ports(*free_ports(5)))
     watch = Watch(plant)
     try:
         await plant.set_up()
@@ -146,6 +146,12 @@ async def kill_agent(plant: Plant, watch: Watch, rng: random.Random) -> None:
             await asyncio.sleep(LOOK_S)
 
 
+async def kill_witness(plant: Plant, watch: Watch, rng: random.Random) -> None:
+    await plant.witness.kill()
+    await asyncio.sleep(rng.uniform(0, 3))
+    await plant.witness.start()
+
+
 async def kill_scada(plant: Plant, watch: Watch, rng: random.Random) -> None:
     """The master's death is SCADA's business; the gateway must take the next one."""
     await plant.scada.child.kill()
@@ -153,7 +159,7 @@ async def kill_scada(plant: Plant, watch: Watch, rng: random.Random) -> None:
 
 
 Kill = Callable[[Plant, Watch, random.Random], Awaitable[None]]
-VICTIMS: tuple[Kill, ...] = (kill_agent, kill_headend, kill_gateway, kill_launcher)
+VICTIMS: tuple[Kill, ...] = (kill_agent, kill_headend, kill_gateway, kill_launcher, kill_witness)
 
 
 @pytest.mark.timeout(900 * ROUNDS)
@@ -177,9 +183,10 @@ async def test_every_process_is_killed_at_random_moments(tmp_path: Path) -> None
 
 
 async def trail(plant: Plant) -> set[tuple[str, int, int]]:
-    """Every value that the trail says crossed out, once the trail has been verified."""
+    """Every value that the trail says crossed out, once the trail has been verified, with its witness's word."""
     log = plant.folder / "logs" / "trail.log"
-    await command(["audit", "verify", str(plant.trail), "--key", str(plant.audit_key)], log)
+    by = ["--key", str(plant.audit_key), "--witness-key", str(plant.witness_key)]
+    await command(["audit", "verify", str(plant.trail), *by], log)
     said = await command(["audit", "show", str(plant.trail), "--kind", "crossing.out", "--bodies", "--json"], log)
     recorded: set[tuple[str, int, int]] = set()
     for line in said.splitlines():
