@@ -342,7 +342,7 @@ async def test_an_agent_that_does_not_answer_holds_nobody_back(desk, ids, wait_u
     desk.report(desk.sent[ids.b1][0], S.FOLLOWING, 10e6)
     assert desk.changes[-1].dispatch.state is S.SENT
     desk.clocks.pass_s(progress.SILENT_MS / 1000)
-    await wait_until(lambda: desk.changes[-1].dispatch.state is S.FOLLOWING)
+    await wait_until(lambda: desk.changes[-1:] and desk.changes[-1].dispatch.state is S.FOLLOWING)
     dispatch = desk.changes[-1].dispatch
     assert dispatch.shortfall_w == pytest.approx(8e6)
     assert dispatch.causes == ("Jersey battery 2: its agent does not answer",)
@@ -392,7 +392,7 @@ async def test_what_nobody_reported_on_expires_by_our_clock_and_says_so(desk, id
     await asyncio.sleep(0.6)
     assert desk.changes[-1].dispatch.state is S.RECEIVED, "its agent may still tell"
     desk.clocks.pass_s(0.2)
-    await wait_until(lambda: desk.changes[-1].dispatch.state is S.EXPIRED)
+    await wait_until(lambda: desk.changes[-1:] and desk.changes[-1].dispatch.state is S.EXPIRED)
     assert "its agent last said received" in desk.changes[-1].dispatch.reason
     assert desk.dispatcher.ledger.current(ids.b1) is None
 
@@ -412,7 +412,7 @@ async def test_a_step_of_our_clock_ends_nothing_and_prolongs_nothing(desk, ids, 
     desk.clocks.pass_s(60)
     assert desk.dispatcher.unsent({}, [ids.b1]) == [], "what is over is not revived"
     desk.clocks.pass_s(progress.GRACE_MS / 1000 + 0.1)
-    await wait_until(lambda: desk.changes[-1].dispatch.state is S.EXPIRED)
+    await wait_until(lambda: desk.changes[-1:] and desk.changes[-1].dispatch.state is S.EXPIRED)
 
 
 # --- ids and stores
