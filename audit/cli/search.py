@@ -118,7 +118,7 @@ class _Search:
             plain = self.files.plain(line, self.origin) if self.by_body.wanted else None
             if isinstance(plain, bytes) and not all(part in plain for part in in_body):
                 continue
-            header = released.placed(line).header
+            header = line.header()
             rows = self._rows(header, plain) if self.by_head.takes(header) else None
             if rows is not None:
                 yield header, rows

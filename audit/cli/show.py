@@ -46,7 +46,7 @@ def taken(lines: Iterator[Line], asked: Wanted) -> Iterator[tuple[Line, Header]]
     spelled = asked.spelling()
     for line in lines:
         if asked.may_take(line.text, spelled):
-            header = released.placed(line).header
+            header = line.header()
             if asked.takes(header):
                 yield line, header
 

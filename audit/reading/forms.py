@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -56,15 +56,6 @@ class Written:
     def rest(self) -> int:
         """Bytes behind what was read; of a packed file, whether there are any."""
         return len(self.file.read(1)) if self.packed else size_of(self.path) - self.file.tell()
-
-
-@dataclass(frozen=True, slots=True)
-class Pruned:
-    """A segment of which the leaf hashes are left, and some lines by record number."""
-
-    path: Path
-    hashes: tuple[bytes, ...]
-    kept: dict[int, tuple[bytes, Scanned]] = field(default_factory=dict)
 
 
 def open_lines(layout: Layout, segment: int, full: bool) -> Written | Path | None:

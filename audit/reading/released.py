@@ -10,7 +10,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 from audit.format import body as bodies
 from audit.format import checkpoint, record
-from audit.format.body import Encrypted, MalformedBody, Opened
+from audit.format.body import Encrypted, MalformedBody
 from audit.format.checkpoint import Checkpoint
 from audit.format.layout import Layout
 from audit.format.note import NOTE_LIMIT
@@ -18,7 +18,7 @@ from audit.format.record import Header
 from audit.reading import forms
 from audit.reading.files import open_regular
 from audit.reading.forms import Written
-from audit.secrecy import BodyKeys, open_body, zlib_stream
+from audit.secrecy import BodyKeys, zlib_stream
 
 _BODY: Final = re.compile(rb'\{"body":\{"len":([0-9]{1,16}),')
 _ANY_BODY: Final = b'{"body":'
@@ -49,13 +49,9 @@ class Line(NamedTuple):
         seq, line_at, body_at = self.at
         return Position(seq + 1, line_at + len(self.text) + 1, body_at + self.length)
 
-
-class Placed(NamedTuple):
-    """A record, and where its body begins if it has one; no path: its segment was pruned, the body with it."""
-
-    header: Header
-    bodies: Path | None
-    offset: int
+    def header(self) -> Header:
+        """The record. ValueError: it is none."""
+        return record.decode(self.text)
 
 
 def newest(layout: Layout) -> Checkpoint:
@@ -64,24 +60,11 @@ def newest(layout: Layout) -> Checkpoint:
         return checkpoint.parse(file.read(NOTE_LIMIT + 1))[0]
 
 
-def records(layout: Layout) -> Iterator[Placed]:
-    """The released records in order; of a pruned segment those whose lines were kept.
-
-    OSError, MalformedNote, ValueError, NotOneMember: the log cannot be read.
-    """
-    return map(placed, lines(layout, newest(layout).size))
-
-
-def placed(line: Line) -> Placed:
-    """The record of a line. ValueError: it is none."""
-    return Placed(record.decode(line.text), line.bodies, line.at.body_at)
-
-
 def lines(layout: Layout, size: int, start: Position | None = None) -> Iterator[Line]:
-    """The lines of the first `size` records, from `start` on; errors as of `records`.
+    """The lines of the first `size` records, from `start` on.
 
     Of a pruned segment those that were kept. The files are opened anew each time, so a segment may have been packed or
-    pruned since `start` was learnt.
+    pruned since `start` was learnt. OSError, ValueError, NotOneMember: the log cannot be read.
     """
     start = start or Position()
     for segment in range(layout.segment_of(start.seq), -(-size // layout.segment_lines)):
@@ -172,16 +155,6 @@ def _kept(path: Path, first: int, within: range) -> Iterator[Line]:
             next_seq = seq + 1
             if seq >= first:
                 yield Line(Position(seq), text[:-1], None, 0)
-
-
-def body_of(placed: Placed, layout: Layout, keys: BodyKeys | None) -> Opened | Encrypted | MalformedBody | None:
-    """The values of a record; None where it has none, or they went with their segment. OSError, BadKey."""
-    header = placed.header
-    if header.body is None or placed.bodies is None:
-        return None
-    with Bodies(layout, keys) as files:
-        stored = files.stored(placed.bodies, placed.offset, header.body.len)
-        return open_body(stored, files.key(header.seq), header.origin, header.seq)
 
 
 class Bodies:

@@ -19,7 +19,7 @@ import doomed_writer
 import pytest
 import two_verifiers
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from trail_helpers import ORIGIN, SEGMENT, SOAK
+from trail_helpers import ORIGIN, SEGMENT, SOAK, opened, released_lines
 
 from audit import keys
 from audit.format.body import Opened
@@ -29,7 +29,6 @@ from audit.format.note import VerifierKey
 from audit.format.record import encode, line_hash
 from audit.format.tree import Growing
 from audit.log import Log
-from audit.reading import released
 from audit.verify import Verified, verify
 
 LOGS, KILLS = (10, 25) if SOAK else (1, 6)
@@ -107,8 +106,8 @@ def assert_is_there(folder: Path, told: Told) -> None:
     """Every record told is the one that was submitted, and every line up to each root told has that root still."""
     layout, tree = Layout(folder, LINES), Growing()
     cuts = 0
-    for placed in released.records(layout):
-        header = placed.header
+    for line in released_lines(layout):
+        header = line.header()
         cuts += header.kind == CUT
         tree.push(line_hash(encode(header)))
         assert told.roots.pop(tree.size, tree.root().hex()) == tree.root().hex(), tree.size
@@ -116,8 +115,8 @@ def assert_is_there(folder: Path, told: Told) -> None:
         if name:
             asked = doomed_writer.submission(name)[place]
             assert (header.kind, header.session, header.n) == (asked.kind, name, asked.n), header.seq
-            opened = released.body_of(placed, layout, None)
-            assert (opened.columns if isinstance(opened, Opened) else None) == (asked.body and asked.body.columns)
+            values = opened(line, layout)
+            assert (values.columns if isinstance(values, Opened) else None) == (asked.body and asked.body.columns)
     assert not told.records, "records that were told are missing"
     assert not told.roots, "checkpoints that were told cover more than there is"
     assert cuts or not SOAK  # at full counts some process was killed in the middle of a commit

@@ -7,8 +7,12 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from audit.format.body import Body
+from audit.format.body import Body, Encrypted, MalformedBody, Opened
+from audit.format.layout import Layout
 from audit.format.record import Entry, Header, Reading, decode
+from audit.reading import released
+from audit.reading.released import Bodies, Line
+from audit.secrecy import BodyKeys, open_body
 
 SOAK = os.environ.get("DERMS_SOAK") == "1"
 
@@ -56,3 +60,17 @@ def headers_of(folder: Path) -> list[Header]:
     """Every header in the log's files, released or not."""
     files = sorted((folder / "headers").iterdir())
     return [decode(line) for file in files for line in file.read_bytes().split(b"\n")[:-1]]
+
+
+def released_lines(layout: Layout) -> list[Line]:
+    """Every released line; of pruned segments those that were kept."""
+    return list(released.lines(layout, released.newest(layout).size))
+
+
+def opened(line: Line, layout: Layout, keys: BodyKeys | None = None) -> Opened | Encrypted | MalformedBody | None:
+    """The values of a line's record; None where it has none, or they went with their segment."""
+    if not line.length or line.bodies is None:
+        return None
+    with Bodies(layout, keys) as files:
+        stored = files.stored(line.bodies, line.at.body_at, line.length)
+        return open_body(stored, files.key(line.at.seq), line.header().origin, line.at.seq)

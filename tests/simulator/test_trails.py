@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import two_verifiers
 from click.testing import CliRunner
+from trail_helpers import opened, released_lines
 
 from audit import approval, keys
 from audit.approval import Approved, Ring
@@ -21,8 +22,6 @@ from audit.evidence.review import Filed
 from audit.format.body import Opened
 from audit.format.layout import Layout
 from audit.format.record import Header
-from audit.reading import released
-from audit.reading.released import Placed
 from audit.secrecy import KeyFolder
 from audit.verify import Tampered, Verified, verify
 from audit.witness import attested
@@ -55,11 +54,11 @@ class Rehearsal:
     def ring(self) -> Ring:
         return keys.load_ring(self.home.ring)
 
-    def found(self) -> list[Placed]:
-        return list(released.records(self.layout))
+    def found(self) -> list[Header]:
+        return [line.header() for line in released_lines(self.layout)]
 
     def of_kind(self, kind: str) -> list[Header]:
-        return [placed.header for placed in self.found() if placed.header.kind == kind]
+        return [header for header in self.found() if header.kind == kind]
 
     def happened(self, *what: What) -> int:
         return sum(each.what in what for each in self.truth.incidents)
@@ -93,7 +92,7 @@ def test_the_first_key_alone_is_enough(rehearsal: Rehearsal) -> None:
 
 
 def test_reading_finds_what_the_truth_says(rehearsal: Rehearsal) -> None:
-    tally, headers = rehearsal.truth.tally, [placed.header for placed in rehearsal.found()]
+    tally, headers = rehearsal.truth.tally, rehearsal.found()
     assert Counter(header.kind for header in headers) == tally.kinds
     decisions = Counter(f"{each.kind} {each.decision}" for each in headers if not each.kind.startswith("log."))
     assert decisions == tally.decisions
@@ -105,7 +104,7 @@ def test_reading_finds_what_the_truth_says(rehearsal: Rehearsal) -> None:
 def test_it_has_one_incident_of_each_kind_and_each_has_left_its_records(rehearsal: Rehearsal) -> None:
     for what in What:
         assert rehearsal.happened(what) >= 1, what
-    kinds = [placed.header.kind for placed in rehearsal.found()]
+    kinds = [header.kind for header in rehearsal.found()]
     unclosed = sum(kind == "log.open" and before != "log.close" for before, kind in pairwise(kinds))
     assert unclosed == rehearsal.happened(What.CRASH, What.POWER_CUT)
     (isolated, rejoined) = rehearsal.of_kind("isolation")
@@ -118,12 +117,12 @@ def test_it_has_one_incident_of_each_kind_and_each_has_left_its_records(rehearsa
 def test_what_a_full_disk_refused_is_told_with_its_count(rehearsal: Rehearsal) -> None:
     missed = rehearsal.truth.tally.missed
     assert missed["crossing.out"] > 0
-    (told,) = [placed for placed in rehearsal.found() if placed.header.kind == "gap"]
-    opened = released.body_of(told, rehearsal.layout, None)
-    assert isinstance(opened, Opened)
-    assert dict(zip(opened.columns["kind"], opened.columns["count"], strict=True)) == missed
+    (told,) = [line for line in released_lines(rehearsal.layout) if line.header().kind == "gap"]
+    values = opened(told, rehearsal.layout)
+    assert isinstance(values, Opened)
+    assert dict(zip(values.columns["kind"], values.columns["count"], strict=True)) == missed
     (gap,) = rehearsal.of_kind("log.gap")
-    assert gap.n == told.header.n == missed.total()
+    assert gap.n == told.header().n == missed.total()
 
 
 def test_each_contract_in_force_has_two_persons_and_its_document(rehearsal: Rehearsal) -> None:
@@ -137,9 +136,9 @@ def test_each_contract_in_force_has_two_persons_and_its_document(rehearsal: Rehe
         in_force = change.digests["contract"] if change.decision == "in force" else in_force
     named = {
         digest
-        for placed in rehearsal.found()
-        for name, digest in placed.header.digests.items()
-        if name in ("contract", "config", "old", "evidence", "review") and placed.header.kind != "log.key"
+        for header in rehearsal.found()
+        for name, digest in header.digests.items()
+        if name in ("contract", "config", "old", "evidence", "review") and header.kind != "log.key"
     }
     for digest in named:
         assert sha256((rehearsal.home.documents / digest).read_bytes()).hexdigest() == digest
@@ -159,8 +158,7 @@ def test_each_review_is_signed_and_follows_the_one_before(rehearsal: Rehearsal) 
 
 def test_no_record_names_a_contract_that_is_not_in_force(rehearsal: Rehearsal) -> None:
     in_force = ""
-    for placed in rehearsal.found():
-        header = placed.header
+    for header in rehearsal.found():
         if header.kind == "contract.change":
             in_force = header.digests["contract"] if header.decision == "in force" else in_force
         else:
@@ -191,7 +189,7 @@ def test_a_backup_put_back_verifies_and_only_the_witness_knows_better(rehearsal:
 
 def test_silence_lasts_no_longer_than_a_minute_while_the_gateway_runs(rehearsal: Rehearsal) -> None:
     away = {"gateway stopped", "log.close ", "log.open ", "log.gap ", "approval refused"}
-    found = [placed.header for placed in rehearsal.found()]
+    found = rehearsal.found()
     for before, after in pairwise(found):
         if after.boot == before.boot and not {f"{each.kind} {each.decision}" for each in (before, after)} & away:
             assert after.mono_us - before.mono_us <= 61_000_000, after.seq
@@ -200,8 +198,8 @@ def test_silence_lasts_no_longer_than_a_minute_while_the_gateway_runs(rehearsal:
 def test_the_same_seed_makes_the_same_truth(tmp_path: Path, rehearsal: Rehearsal) -> None:
     again = make(tmp_path / "again", WANTED, segment_lines=LINES)
     assert again.as_json() == rehearsal.truth.as_json()
-    headers = [placed.header for placed in released.records(Layout(tmp_path / "again" / "trail", LINES))]
-    assert [timed(header) for header in headers] == [timed(placed.header) for placed in rehearsal.found()]
+    headers = [line.header() for line in released_lines(Layout(tmp_path / "again" / "trail", LINES))]
+    assert [timed(header) for header in headers] == [timed(header) for header in rehearsal.found()]
 
 
 def timed(header: Header) -> tuple[str, int, object]:

@@ -8,6 +8,7 @@ and its profile.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 from py1815.application import (
@@ -105,14 +106,15 @@ NEVER_ANSWERED = frozenset(
 CONTROL_FUNCTIONS = frozenset({FunctionCode.SELECT, FunctionCode.OPERATE, FunctionCode.DIRECT_OPERATE})
 
 
-class BlockProvider:
+class BlockProvider(ABC):
     """What a session reads static objects from. It calls `read_blocks`; `read` is there because its type says so."""
 
     def read(self, headers: Sequence[ObjectHeader]) -> bytes:
         return b"".join(self.read_blocks(headers))
 
+    @abstractmethod
     def read_blocks(self, headers: Sequence[ObjectHeader]) -> Sequence[bytes]:
-        raise NotImplementedError
+        """The objects that a request asks for, encoded, in its order."""
 
 
 class OutstationSession(Session):

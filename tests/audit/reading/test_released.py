@@ -1,4 +1,4 @@
-"""Records read in whichever form their segments are; the logs are those of `test_keeping`."""
+"""Records read in whichever form their segments are; the logs are those of `kept_trails`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from kept_trails import OLD, body_keys
-from trail_helpers import ORIGIN, SEGMENT, entries
+from trail_helpers import ORIGIN, SEGMENT, entries, opened, released_lines
 
 from audit.cli import audit
 from audit.format.body import Encrypted, Opened
@@ -20,20 +20,20 @@ from audit.secrecy import KeyFolder
 
 
 def seqs(folder: Path) -> list[int]:
-    return [placed.header.seq for placed in released.records(Layout(folder, SEGMENT))]
+    return [line.header().seq for line in released_lines(Layout(folder, SEGMENT))]
 
 
 def test_packed_segments_are_read(packed: Path) -> None:
     assert seqs(packed) == list(range(25))
     layout = Layout(packed, SEGMENT)
-    values = [released.body_of(placed, layout, None) for placed in released.records(layout)]
+    values = [opened(line, layout) for line in released_lines(layout)]
     assert sum(isinstance(value, Opened) for value in values) == 8
 
 
 def test_of_pruned_segments_the_kept_records_are_read(pruned: Path) -> None:
     assert seqs(pruned) == [0, *range(16, 24)]
     layout = Layout(pruned, SEGMENT)
-    assert released.body_of(next(released.records(layout)), layout, None) is None
+    assert opened(released_lines(layout)[0], layout) is None
     (pruned / "headers" / "00000000.kept").unlink()
     assert seqs(pruned) == list(range(16, 24))
     (pruned / "headers" / "00000000.hashes").unlink()
@@ -65,9 +65,9 @@ def test_a_last_segment_that_is_missing(trail: Path) -> None:
 
 def test_encrypted_values_are_read_with_their_keys(secret: Path) -> None:
     layout, keys = Layout(secret, SEGMENT), body_keys(secret)
-    placed = [one for one in released.records(layout) if one.header.body]
-    assert [type(released.body_of(one, layout, None)) for one in placed] == [Opened, *[Encrypted] * 6]
-    assert all(isinstance(released.body_of(one, layout, keys), Opened) for one in placed)
+    lines = [line for line in released_lines(layout) if line.header().body]
+    assert [type(opened(line, layout)) for line in lines] == [Opened, *[Encrypted] * 6]
+    assert all(isinstance(opened(line, layout, keys), Opened) for line in lines)
 
 
 def test_show_decrypts_when_given_the_keys(tmp_path: Path) -> None:
