@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from dermscore.dispatch.events import Event
+from dermscore.dispatch.arbitration.events import Event
 from dermscore.intent import Intent
 from dermscore.model import Fleet, Impairment, Measurement, Now, Snapshot
 from dermscore.request import Decision, Facts, Request

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dermscore.dispatch.events import Event
+from dermscore.dispatch.arbitration.events import Event
 from dermscore.intent import Intent
 from dermscore.model import Snapshot
 from dermscore.policy import Principal

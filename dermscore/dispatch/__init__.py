@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dermscore.dispatch.allocate import CAPACITY_SHARE, Allocation, Broken, Share, ShortfallCause, allocate
-from dermscore.dispatch.arbitrate import Control, Controls, Ignored, Next, Superseded, arbitrate
+from dermscore.dispatch.arbitration.arbitrate import Control, Controls, Ignored, Next, Superseded, arbitrate
+from dermscore.dispatch.arbitration.events import Event, EventStatus, OnSupersede, Program
 from dermscore.dispatch.check import Accepted, Refused, check_asset
 from dermscore.dispatch.envelope import Envelope, envelope
-from dermscore.dispatch.events import Event, EventStatus, OnSupersede, Program
 from dermscore.dispatch.explain import explain
 from dermscore.dispatch.limits import Bound, Bounds, BoundSource, Excluded, Limit
 from dermscore.dispatch.modes import Mode, Value

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from dermscore.dispatch.arbitrate import Control, Controls
+from dermscore.dispatch.arbitration.arbitrate import Control, Controls
 from dermscore.dispatch.bounding import CODES, Bounding, Elsewhere, Kind, known
 from dermscore.dispatch.check import unheard
 from dermscore.dispatch.columns import Columns

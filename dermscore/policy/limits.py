@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
-from dermscore.dispatch.events import Event
+from dermscore.dispatch.arbitration.events import Event
 from dermscore.dispatch.limits import Limit
 from dermscore.dispatch.modes import LIMITS, SWITCHES, Mode, Value
 from dermscore.model import Now, covers

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from dermscore.decisionlog import read
-from dermscore.dispatch.events import Event
+from dermscore.dispatch.arbitration.events import Event
 from dermscore.dispatch.modes import Mode
 from dermscore.intent import IntentState
 from dermscore.model import Fleet, Now, Snapshot

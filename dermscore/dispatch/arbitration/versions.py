@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from dermscore.dispatch.events import Event
+from dermscore.dispatch.arbitration.events import Event
 
 
 def merged(events: Iterable[Event]) -> tuple[list[Event], list[Event]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import permutations
 
-from dermscore.dispatch.versions import merged
-from tests.dermscore.dispatch.programs import event
+from dermscore.dispatch.arbitration.versions import merged
+from tests.dermscore.dispatch.arbitration.programs import event
 
 ONE = event("a", "P", 1, 2, TargetW=1.0)
 

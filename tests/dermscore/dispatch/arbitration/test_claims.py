@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dermscore.dispatch import Event, EventStatus, Mode, arbitrate
-from dermscore.dispatch.claims import Claim, claimed, drawn_ms, drawn_times, settle
+from dermscore.dispatch.arbitration.claims import Claim, claimed, drawn_ms, drawn_times, settle
 from dermscore.model import Now
-from tests.dermscore.dispatch.programs import MINUTE, NODE, event, program
+from tests.dermscore.dispatch.arbitration.programs import MINUTE, NODE, event, program
 
 PLAIN = event("a", "P", 10, 20, TargetW=1.0)
 BOUNDS = st.integers(-3600, 3600)
@@ -37,7 +37,7 @@ def test_what_is_drawn_lies_within_its_bound_and_on_its_side(bound_s: int, name:
 
 def test_it_is_the_same_in_another_process() -> None:
     code = (
-        "from dermscore.dispatch.claims import drawn_ms; from dermscore.dispatch import Event;"
+        "from dermscore.dispatch.arbitration.claims import drawn_ms; from dermscore.dispatch import Event;"
         f"print(drawn_ms(Event({PLAIN.id!r}, {NODE!r}, 'P', 0, 0, 1, {{}}), 'start', 3600))"
     )
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -19,7 +19,7 @@ import pytest
 
 from dermscore.dispatch import Event, Mode, arbitrate
 from dermscore.model import Now
-from tests.dermscore.dispatch.programs import MINUTE, NODE, OneProgram, event, program, state_of
+from tests.dermscore.dispatch.arbitration.programs import MINUTE, NODE, OneProgram, event, program, state_of
 
 SP = program(1, MaxLimW=5000, FixedW=500)
 SY = program(10, MaxLimW=9000)

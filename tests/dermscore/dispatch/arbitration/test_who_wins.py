@@ -6,9 +6,9 @@ from pathlib import Path
 
 from dermscore.dispatch import Mode, Value, arbitrate
 from dermscore.model import Now
-from tests.dermscore.dispatch.programs import MINUTE, NODE, event, program, state_of
+from tests.dermscore.dispatch.arbitration.programs import MINUTE, NODE, event, program, state_of
 
-PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "who-wins.md"
+PAGE = Path(__file__).parents[4] / "docs" / "explanation" / "who-wins.md"
 
 
 def tables() -> list[list[dict[str, str]]]:

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from dermscore.dispatch.claims import Claim, claimed
-from dermscore.dispatch.events import Event, EventStatus, Program
+from dermscore.dispatch.arbitration.claims import Claim, claimed
+from dermscore.dispatch.arbitration.events import Event, EventStatus, Program
+from dermscore.dispatch.arbitration.timeline import Segment, timeline
+from dermscore.dispatch.arbitration.versions import merged
 from dermscore.dispatch.modes import Mode, Value, value_problem
-from dermscore.dispatch.timeline import Segment, timeline
-from dermscore.dispatch.versions import merged
 from dermscore.model import Now
 
 Key = tuple[str, Mode]

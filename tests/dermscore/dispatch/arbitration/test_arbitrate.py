@@ -12,7 +12,7 @@ import pytest
 
 from dermscore.dispatch import Controls, Event, EventStatus, Mode, Next, arbitrate
 from dermscore.model import Now
-from tests.dermscore.dispatch.programs import NODE, OneProgram, program, standing, state_of
+from tests.dermscore.dispatch.arbitration.programs import NODE, OneProgram, program, standing, state_of
 
 PROGRAMS = {"scada": OneProgram(2), "market": OneProgram(5)}
 NOW = Now(10_000, 77)

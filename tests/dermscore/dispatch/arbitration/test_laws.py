@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dermscore.dispatch import Event, EventStatus, Mode, Next, arbitrate
 from dermscore.model import Now
-from tests.dermscore.dispatch.programs import NODE, OneProgram, program, standing
+from tests.dermscore.dispatch.arbitration.programs import NODE, OneProgram, program, standing
 
 NAMED = {
     "top": program(1, MaxLimW=5.0),

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 
-from dermscore.dispatch.claims import Claim, settle
+from dermscore.dispatch.arbitration.claims import Claim, settle
 
 Segment = tuple[int, Claim | None]
 """From when (UTC ms), and the claim that stands from then on; None: no event does."""

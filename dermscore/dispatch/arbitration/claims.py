@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from dermscore.dispatch.events import Event, EventStatus
+from dermscore.dispatch.arbitration.events import Event, EventStatus
 from dermscore.dispatch.modes import Mode, Value
 
 
