@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 
 from dermscore.model import Now
-from dermscore.points import PointType
 from dermscore.quality import GOOD
+from dermscore.sheets.points import PointType
 from gateway.faces import ControlRequest, FaceEvent, Status, Update
 from gateway.faces.dnp3 import Dnp3Face, Dnp3Limits, Dnp3Master, Dnp3Outstation, Dnp3Point
 from gateway.faces.dnp3.core import AnalogPoint, ObjectHeader, QualifierCode

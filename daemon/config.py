@@ -85,7 +85,7 @@ def load_config(
         NotSetUp: there is no such file.
         BadInput: everything wrong with it at once, as `file:line: key: what`; with a variable, by its name.
     """
-    from dermscore import yamlfile
+    from dermscore.files import yamlfile
 
     if not path.exists():
         raise NotSetUp(f"{path} does not exist; `{made_by}` makes it")

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dermscore.aggregate import Aggregate, aggregates, explain_series
     from dermscore.assets import load_file as load_fleet
-    from dermscore.decision import decide
+    from dermscore.decision.decide import decide
+    from dermscore.decision.replay import Difference, Past, Replayed, replay
+    from dermscore.decision.request import Aim, Declined, DeclineKind, Facts, Granted, Part, Request
     from dermscore.dispatch import (
         Accepted,
         Allocation,
@@ -58,14 +60,12 @@ if TYPE_CHECKING:
         Site,
         Snapshot,
     )
-    from dermscore.past import Difference, Past, Replayed, replay
-    from dermscore.points import CommandRow, PointRow
     from dermscore.policy import Allowed, Denied, Policy, Principal, Program
     from dermscore.policy import load_folder as load_policy
     from dermscore.quality import Cause, Quality, Source, Validity
     from dermscore.quantities import PointKind, Quantity, Series
-    from dermscore.request import Aim, Declined, DeclineKind, Facts, Granted, Part, Request
-    from dermscore.sheets import read_commands, read_points
+    from dermscore.sheets.points import CommandRow, PointRow
+    from dermscore.sheets.reading import read_commands, read_points
 
 __all__ = [
     "Accepted",
@@ -161,8 +161,8 @@ __all__ = [
 _SOURCES = {
     "dermscore.aggregate": "Aggregate aggregates explain_series",
     "dermscore.assets": "load_fleet=load_file",
-    "dermscore.decision": "decide",
-    "dermscore.decisionlog": "load_decisions=load_file",
+    "dermscore.decision.decide": "decide",
+    "dermscore.decision.log": "load_decisions=load_file",
     "dermscore.dispatch": "Accepted Allocation Bound BoundSource Bounds Broken Columns Control Controls Envelope Event"
     " EventStatus Excluded Limit Mode Refused Share ShortfallCause allocate arbitrate check_asset envelope explain",
     "dermscore.dispatch.schedule": "Batteries Bind Binding Plan Prices plan",
@@ -170,13 +170,13 @@ _SOURCES = {
     "dermscore.guard": "Command Dropped Fallback Guard GuardState Taken",
     "dermscore.intent": "Intent IntentState Step",
     "dermscore.model": "Asset Fleet Impairment ImpairmentKind Kind Measurement Node Now Site Snapshot",
-    "dermscore.points": "CommandRow PointRow",
-    "dermscore.sheets": "read_commands read_points",
+    "dermscore.sheets.points": "CommandRow PointRow",
+    "dermscore.sheets.reading": "read_commands read_points",
     "dermscore.policy": "Allowed Denied Policy Principal Program load_policy=load_folder",
     "dermscore.quality": "Cause Quality Source Validity",
     "dermscore.quantities": "PointKind Quantity Series",
-    "dermscore.past": "Difference Past Replayed replay",
-    "dermscore.request": "Aim DeclineKind Declined Facts Granted Part Request",
+    "dermscore.decision.replay": "Difference Past Replayed replay",
+    "dermscore.decision.request": "Aim DeclineKind Declined Facts Granted Part Request",
 }
 _PLACES = {
     name.partition("=")[0]: (module, name.rpartition("=")[2])

@@ -18,7 +18,7 @@ from dermscore.model import Asset, Fleet, Kind, Site, ancestry
 
 if TYPE_CHECKING:
     from dermscore.assets_schema import AssetEntry, AssetsFile, SiteEntry
-    from dermscore.yamlfile import Document
+    from dermscore.files.yamlfile import Document
 
 _W_PER_MW: Final = 1e6
 _W_PER_S_PER_MW_PER_MIN: Final = 1e6 / 60
@@ -35,7 +35,7 @@ def load(document: Document) -> Fleet:
         BadInput: with every problem found.
     """
     from dermscore.assets_schema import AssetsFile
-    from dermscore.yamlfile import parse
+    from dermscore.files.yamlfile import parse
 
     file = parse(AssetsFile, document)
     problems = [*_site_problems(file, document), *_asset_problems(file, document)]
@@ -53,7 +53,7 @@ def load_file(path: Path | str) -> Fleet:
     Raises:
         BadInput: with every problem found; `Unreadable` where there is no file to read.
     """
-    from dermscore.yamlfile import load_file as load_document
+    from dermscore.files.yamlfile import load_file as load_document
 
     return load(load_document(Path(path)))
 

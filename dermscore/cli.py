@@ -18,7 +18,7 @@ from dermscore.errors import BadInput, Problem, Unreadable, together
 from dermscore.policy.cli import policy
 
 if TYPE_CHECKING:
-    from dermscore.past import Difference, Replayed
+    from dermscore.decision.replay import Difference, Replayed
     from dermscore.policy import Policy
 
 _WRONG: Final = 1
@@ -90,8 +90,8 @@ def replay_decisions(log: Path, folder: Path, as_json: bool) -> None:
     Each is taken on the facts of its own moment. What an earlier difference would have changed afterwards, such as
     powers, charges and who holds what, is not carried on.
     """
-    from dermscore.decisionlog import load_file
-    from dermscore.past import replay
+    from dermscore.decision.log import load_file
+    from dermscore.decision.replay import replay
     from dermscore.policy import load_folder
 
     try:
@@ -117,7 +117,7 @@ def _show_replayed(replayed: Replayed, other: Policy, as_json: bool) -> None:
 
 
 def _listed(difference: Difference) -> dict[str, Any]:
-    from dermscore.request import Granted
+    from dermscore.decision.request import Granted
     from dermscore.times import written
 
     request, before, after = difference.request, difference.before, difference.after
@@ -149,8 +149,8 @@ def _describe_assets(file: Path) -> dict[str, Any]:
 
 
 def _describe_sheets(points_csv: Path, commands_csv: Path | None) -> dict[str, Any]:
-    from dermscore.sheets import read_commands, read_points
-    from dermscore.textfile import read_text
+    from dermscore.files.textfile import read_text
+    from dermscore.sheets.reading import read_commands, read_points
 
     if commands_csv is None:
         return {"points": len(read_points(read_text(points_csv), str(points_csv)))}

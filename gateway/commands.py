@@ -13,8 +13,8 @@ from typing import Final
 
 from dermscore.intent import TERMINAL, IntentState, advance
 from dermscore.model import Now
-from dermscore.points import CommandRow, Control, Mode
 from dermscore.quality import Quality, Source, Validity
+from dermscore.sheets.points import CommandRow, Control, Mode
 from gateway.contract import Contract
 from gateway.faces import ControlRequest, Status
 from wire.boundary import MOST_OPEN, BoundaryCommand, BoundaryOutcome

@@ -13,10 +13,20 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from audit.format import canonical
-from dermscore import textfile, yamlfile
 from dermscore.errors import BadInput, Problem
-from dermscore.points import CommandRow, Mode, OnIsolate, OnMasterLoss, PointKind, PointRow, PointType, Quantity, Series
-from dermscore.sheets import read_commands, read_points
+from dermscore.files import textfile, yamlfile
+from dermscore.sheets.points import (
+    CommandRow,
+    Mode,
+    OnIsolate,
+    OnMasterLoss,
+    PointKind,
+    PointRow,
+    PointType,
+    Quantity,
+    Series,
+)
+from dermscore.sheets.reading import read_commands, read_points
 from gateway.boundary import Boundary, Outstation
 
 BOUNDARY, COMMANDS, POINTS = FILES = ("boundary.yaml", "commands.csv", "points.csv")

@@ -27,8 +27,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from audit.format.record import Entry
 from dermscore.errors import BadInput
 from dermscore.model import Now
-from dermscore.points import PointRow
 from dermscore.quality import Cause, Quality, Source, Validity
+from dermscore.sheets.points import PointRow
 from gateway import local, records
 from gateway.contract import Contract
 from gateway.faces import Update

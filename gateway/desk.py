@@ -17,8 +17,8 @@ from typing import Any, Final
 from daemon import logs
 from dermscore.intent import IntentState
 from dermscore.model import Now
-from dermscore.points import CommandRow
 from dermscore.quality import Quality
+from dermscore.sheets.points import CommandRow
 from gateway import commands, local, records
 from gateway.commands import Commands, Conditions, Denied, Flight, Wish
 from gateway.contract import Contract

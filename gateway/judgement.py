@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dermscore.points import PointRow, Quantity
 from dermscore.quality import Cause, Validity
+from dermscore.sheets.points import PointRow, Quantity
 from gateway.faces import Update
 from wire.boundary import Reading
 

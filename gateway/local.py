@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dermscore.model import Now
-from dermscore.points import COMMAND_STATE_CODES, CommandRow, Mode, PointRow, PointType, Quantity
 from dermscore.quality import GOOD, Cause, Quality, Source, Validity
+from dermscore.sheets.points import COMMAND_STATE_CODES, CommandRow, Mode, PointRow, PointType, Quantity
 from gateway.commands import UNVOUCHED, Commands, Conditions, Flight
 from gateway.contract import Contract
 from gateway.faces import Update

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from daemon import logs
+from dermscore.decision.request import Aim, Request
 from dermscore.errors import BadInput, Problem
 from dermscore.model import Measurement, Now
-from dermscore.points import Series
 from dermscore.policy import Action, Denied
-from dermscore.request import Aim, Request
+from dermscore.sheets.points import Series
 from headend import publisher
 from headend.dispatch import Dispatcher
 from headend.filing import NotTaken

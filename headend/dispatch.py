@@ -14,12 +14,12 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon import logs
-from dermscore.decision import decide
+from dermscore.decision.decide import decide
+from dermscore.decision.replay import Past
+from dermscore.decision.request import Declined, DeclineKind, Facts, Request
 from dermscore.intent import Intent, IntentState
 from dermscore.model import Now
-from dermscore.past import Past
 from dermscore.policy import Policy
-from dermscore.request import Declined, DeclineKind, Facts, Request
 from headend.filing import NotTaken, Obstacle, not_taken, taken
 from headend.fleet import LiveFleet, named
 from headend.ledger import Ledger

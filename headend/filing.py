@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dermscore.decision import primacy_of
+from dermscore.decision.decide import primacy_of
+from dermscore.decision.request import Aim, DeclineKind, Granted, Request
 from dermscore.intent import IntentState
 from dermscore.model import Now
 from dermscore.policy import Policy
-from dermscore.request import Aim, DeclineKind, Granted, Request
 from headend.records import Dispatch
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from dermscore.decision.request import Aim
 from dermscore.dispatch import Event, modes
 from dermscore.model import Now
-from dermscore.request import Aim
 from headend import progress
 from headend.records import Dispatch, Kept, Placed
 from wire.convert import Report

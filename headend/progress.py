@@ -13,8 +13,8 @@ from dataclasses import replace
 from math import fsum
 from typing import Final
 
+from dermscore.decision.request import Aim
 from dermscore.intent import TERMINAL, IntentState, advance
-from dermscore.request import Aim
 from headend.records import Dispatch, Kept, Placed
 from wire.convert import Report
 

@@ -10,8 +10,8 @@ from typing import Final
 from dermscore.aggregate import Aggregate, aggregates
 from dermscore.intent import IntentState
 from dermscore.model import Fleet, Measurement, Now
-from dermscore.points import Series
 from dermscore.quality import Cause, Quality, Validity, roll_up
+from dermscore.sheets.points import Series
 from headend import progress
 from headend.fleet import Power
 from headend.records import Kept

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dermscore.decision.request import Aim
 from dermscore.intent import TERMINAL, Intent, IntentState
 from dermscore.model import Measurement
-from dermscore.request import Aim
 
 
 @dataclass(frozen=True, slots=True)

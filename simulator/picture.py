@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dermscore.points import PointRow, Quantity
+from dermscore.sheets.points import PointRow, Quantity
 from simulator.plant import Plant
 from simulator.station import Seen
 

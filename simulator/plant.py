@@ -17,8 +17,8 @@ from urllib.request import urlopen
 from daemon.config import packaged
 from dermscore import assets
 from dermscore.model import Fleet
-from dermscore.points import CommandRow, PointRow
-from dermscore.sheets import read_commands, read_points
+from dermscore.sheets.points import CommandRow, PointRow
+from dermscore.sheets.reading import read_commands, read_points
 from simulator import sheets
 from simulator.processes import Child, command
 from simulator.station import Station

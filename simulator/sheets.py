@@ -11,8 +11,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 
 from dermscore.model import Fleet, Kind, Site
-from dermscore.points import PointKind, Quantity
-from dermscore.sheets import COMMAND_COLUMNS, POINT_COLUMNS
+from dermscore.sheets.points import PointKind, Quantity
+from dermscore.sheets.reading import COMMAND_COLUMNS, POINT_COLUMNS
 
 OUTSTATION = "main"
 STALE_AFTER_S = 10

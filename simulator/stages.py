@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
-from dermscore.points import COMMAND_STATE_CODES, CommandRow, Mode, PointKind, PointRow, Quantity
+from dermscore.sheets.points import COMMAND_STATE_CODES, CommandRow, Mode, PointKind, PointRow, Quantity
 from simulator import picture
 from simulator.plant import Plant
 from simulator.processes import StoppedEarly, command

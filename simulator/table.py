@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol, TextIO
 
-from dermscore.points import COMMAND_STATE_CODES, PointType, Quantity, Unit
+from dermscore.sheets.points import COMMAND_STATE_CODES, PointType, Quantity, Unit
 from simulator.picture import Row
 from simulator.station import COMM_LOST, ONLINE, Seen
 

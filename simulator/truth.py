@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dermscore.model import Asset, Fleet
-from dermscore.points import PointKind
+from dermscore.sheets.points import PointKind
 
 # Telemetry every 4 s, a publication a second later, a scan half a second after: what SCADA shows is at most this old.
 SETTLING_S = 8.0

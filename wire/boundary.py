@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dermscore.intent import IntentState
-from dermscore.points import PointKind, Quantity, Series
 from dermscore.quality import Quality
+from dermscore.sheets.points import PointKind, Quantity, Series
 from wire.columns import Checks, clipped
 from wire.v1 import boundary_link_pb2 as pb
 

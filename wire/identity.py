@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from dermscore.errors import BadInput, DermsError, NotSetUp, Problem, together
-from dermscore.textfile import read_bytes
+from dermscore.files.textfile import read_bytes
 
 _PREFIX = "urn:derms:"
 _OTHERS = 0o077

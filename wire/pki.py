@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from dermscore.errors import BadInput, DermsError, NotSetUp, Problem
-from dermscore.textfile import read_bytes
+from dermscore.files.textfile import read_bytes
 from wire.identity import Role, urn
 
 LEAF_DAYS = 825

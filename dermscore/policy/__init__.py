@@ -23,8 +23,8 @@ from dermscore.policy.programs import Program
 
 if TYPE_CHECKING:
     from dermscore.dispatch.limits import Limit
+    from dermscore.files.yamlfile import Document
     from dermscore.policy.limits import Ended, LimitRule, Rebound
-    from dermscore.yamlfile import Document
 
 __all__ = [
     "Action",
@@ -145,7 +145,7 @@ def load_folder(folder: Path | str) -> Policy:
     Raises:
         BadInput: with every problem found; `Unreadable` where a file is missing.
     """
-    from dermscore.yamlfile import load_file
+    from dermscore.files.yamlfile import load_file
 
     inside = Path(folder)
     return load(*together(lambda: load_file(inside / "access.yaml"), lambda: load_file(inside / "dispatch.yaml")))

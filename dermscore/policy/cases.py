@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from dermscore.dispatch import Event, arbitrate
-from dermscore.document import Document
 from dermscore.errors import BadInput, Problem, did_you_mean
+from dermscore.files.document import Document
+from dermscore.files.yamlfile import load_file, parse
 from dermscore.model import Now
 from dermscore.policy import Allowed, Denied, Policy, Principal
 from dermscore.policy.access import named
 from dermscore.policy.limits import FLOORS, Amounts, ended
-from dermscore.yamlfile import load_file, parse
 
 if TYPE_CHECKING:
     from dermscore.policy.cases_schema import AccessCase, CasesFile, EventEntry, LimitsCase, ProgramsCase

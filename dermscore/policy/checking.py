@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dermscore import assets
-from dermscore.document import Document, Steps
 from dermscore.errors import BadInput, Problem, did_you_mean, together
+from dermscore.files.document import Document, Steps
+from dermscore.files.yamlfile import load_file
 from dermscore.model import Asset, Fleet, ancestry
 from dermscore.policy import Policy, load
 from dermscore.policy.cases import failures, read_folder
 from dermscore.policy.loading import files
 from dermscore.policy.schema import AccessFile, DispatchFile
-from dermscore.yamlfile import load_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from dermscore.dispatch.modes import LIMITS, SETPOINTS, Mode, Value
 from dermscore.errors import BadInput, Problem, together
+from dermscore.files.yamlfile import Document, parse
 from dermscore.model import covers
 from dermscore.policy import Policy, Program, Rule
 from dermscore.policy.access import named, outermost
@@ -27,7 +28,6 @@ from dermscore.policy.schema import (
     WindowEntry,
 )
 from dermscore.policy.windows import DAY_MIN, DAYS, When, Window
-from dermscore.yamlfile import Document, parse
 
 Model = TypeVar("Model", bound=BaseModel)
 

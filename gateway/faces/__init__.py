@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from dermscore.points import PointType
 from dermscore.quality import Quality
+from dermscore.sheets.points import PointType
 
 How = Literal["select", "operate", "direct"]
 

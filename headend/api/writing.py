@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 
+from dermscore.decision.request import Aim, DeclineKind, Request
 from dermscore.model import Asset, Measurement, Now
 from dermscore.policy import Action
 from dermscore.quality import Quality, Validity
-from dermscore.request import Aim, DeclineKind, Request
 from dermscore.times import parse, written
 from headend.api import schemas, views
 from headend.api.body import StrictRoute

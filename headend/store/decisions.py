@@ -1,7 +1,7 @@
 """The newest decisions, kept whole with what they were taken on, so that they can be taken again.
 
-Lines of a decision log (`dermscore.decisionlog`), compressed: of 10,000 assets that hold as many intents one is 8 MB of
-JSON, made in 40 ms and packed in another 40, in the store's thread and before its transaction begins.
+Lines of a decision log (`dermscore.decision.log`), compressed: of 10,000 assets that hold as many intents one is 8 MB
+of JSON, made in 40 ms and packed in another 40, in the store's thread and before its transaction begins.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, delete, select, text
 
-from dermscore.decisionlog import decision_line, fleet_line
+from dermscore.decision.log import decision_line, fleet_line
+from dermscore.decision.replay import Past
 from dermscore.model import Fleet
-from dermscore.past import Past
 from headend.store.tables import decisions, fleets
 
 _LEVEL: Final = 1  # three times as fast as the usual level, for an eighth more of bytes

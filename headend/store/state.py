@@ -13,11 +13,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, RowMapping, func, select, text, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
+from dermscore.decision.replay import Past
+from dermscore.decision.request import Aim, Part
 from dermscore.errors import DermsError, NotSetUp
 from dermscore.intent import TERMINAL, Intent, IntentState
 from dermscore.model import Fleet
-from dermscore.past import Past
-from dermscore.request import Aim, Part
 from headend.records import Dispatch, Kept, Placed, joined
 from headend.store import tables
 from headend.store.decisions import DecisionShelf, lines

@@ -10,8 +10,8 @@ from typing import Final
 
 from audit.format.record import Entry
 from dermscore.intent import IntentState
-from dermscore.points import COMMAND_STATE_CODES, CommandRow, Mode
 from dermscore.quality import GOOD
+from dermscore.sheets.points import COMMAND_STATE_CODES, CommandRow, Mode
 from gateway import records
 from gateway.contract import Contract
 from gateway.denials import Denial

@@ -9,9 +9,10 @@ import random
 from collections.abc import Mapping
 from typing import Final
 
-from dermscore import assets, yamlfile
-from dermscore.points import PointRow, Quantity
+from dermscore import assets
+from dermscore.files import yamlfile
 from dermscore.quality import Cause, Quality, Source, Validity
+from dermscore.sheets.points import PointRow, Quantity
 from dermscore.shipped import packaged
 from gateway.contract import BOUNDARY, COMMANDS, POINTS, Contract
 from gateway.faces import Update

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from dermscore.aggregate import Aggregate, aggregates, explain_series, of, rated_w, reports, total
 from dermscore.model import Asset, Fleet, Kind, Measurement, Now, Site
-from dermscore.points import PointKind, Quantity, Series
 from dermscore.quality import GOOD, Cause, Quality, Source, Validity
+from dermscore.sheets.points import PointKind, Quantity, Series
 
 MANY = settings(max_examples=5000 if os.environ.get("DERMS_SOAK") == "1" else 200, deadline=None)
 NOW: Final = Now(utc_ms=1_000_000, mono_ms=7)

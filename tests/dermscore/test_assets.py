@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from dermscore import assets
 from dermscore.errors import BadInput
+from dermscore.files.yamlfile import load
 from dermscore.model import Asset, Fleet, Kind, Site
-from dermscore.yamlfile import load
 
 ROOT = Path(__file__).parents[2]
 MANY = settings(max_examples=2000 if os.environ.get("DERMS_SOAK") == "1" else 60, deadline=None)

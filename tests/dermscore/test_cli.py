@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dermscore import cli
-from dermscore.decisionlog import write
-from dermscore.past import Past
-from tests.dermscore.deciding import NOW, ask, decided
-from tests.dermscore.deciding import facts as facts_of
+from dermscore.decision.log import write
+from dermscore.decision.replay import Past
+from tests.dermscore.decision.deciding import NOW, ask, decided
+from tests.dermscore.decision.deciding import facts as facts_of
 
 ROOT: Final = Path(__file__).parents[2]
 GATEWAY: Final = ROOT / "policies" / "gateway"

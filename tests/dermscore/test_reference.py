@@ -11,7 +11,7 @@ import pytest
 
 from dermscore import assets, policy
 from dermscore.assets_schema import AssetEntry, AssetsFile, SiteEntry
-from dermscore.points import COMMAND_STATE_CODES, MEANINGS, Control, Mode, OnIsolate, OnMasterLoss, PointKind, Unit
+from dermscore.files.yamlfile import load
 from dermscore.policy import Action, Role, cases
 from dermscore.policy.cases_schema import AccessCase, CasesFile, EventEntry, LimitsCase, ProgramsCase, Standing
 from dermscore.policy.schema import (
@@ -24,8 +24,17 @@ from dermscore.policy.schema import (
     RuleEntry,
     WindowEntry,
 )
-from dermscore.sheets import COMMAND_COLUMNS, POINT_COLUMNS
-from dermscore.yamlfile import load
+from dermscore.sheets.points import (
+    COMMAND_STATE_CODES,
+    MEANINGS,
+    Control,
+    Mode,
+    OnIsolate,
+    OnMasterLoss,
+    PointKind,
+    Unit,
+)
+from dermscore.sheets.reading import COMMAND_COLUMNS, POINT_COLUMNS
 
 PAGES: Final = Path(__file__).parents[2] / "docs" / "reference"
 

@@ -11,9 +11,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dermscore.model import Now
-from dermscore.points import Series
 from dermscore.quality import Quality, Source, Validity
-from dermscore.sheets import COMMAND_COLUMNS, POINT_COLUMNS
+from dermscore.sheets.points import Series
+from dermscore.sheets.reading import COMMAND_COLUMNS, POINT_COLUMNS
 from gateway.contract import Contract
 from wire.boundary import BoundaryOutcome, Reading, command_outcome, point_batch
 from wire.publication import Publisher, key_id

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dermscore.points import Series
+from dermscore.sheets.points import Series
 from gateway.contract import FILES
 from gateway.setup import init
 from tests.gateway.stage import CALCULATED, files

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dermscore.intent import TERMINAL, IntentState
-from dermscore.points import PointType
 from dermscore.quality import Quality, Source
+from dermscore.sheets.points import PointType
 from gateway import commands
 from gateway.commands import REMEMBERED, Commands, Conditions, Denied, Wish, accept, decide, follow, overdue
 from gateway.contract import Contract

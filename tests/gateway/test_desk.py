@@ -13,8 +13,8 @@ import pytest
 from audit.format.record import Entry
 from dermscore.intent import IntentState
 from dermscore.model import Now
-from dermscore.points import COMMAND_STATE_CODES, PointType
 from dermscore.quality import Cause, Validity
+from dermscore.sheets.points import COMMAND_STATE_CODES, PointType
 from gateway import records
 from gateway.commands import Conditions
 from gateway.contract import Contract

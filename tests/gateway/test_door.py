@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from dermscore.intent import IntentState
-from dermscore.points import PointType
 from dermscore.quality import Cause, Validity
+from dermscore.sheets.points import PointType
 from gateway.commands import Conditions
 from gateway.desk import Desk
 from gateway.door import MOST_WAITING, Door

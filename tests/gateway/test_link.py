@@ -10,7 +10,7 @@ import pytest
 
 from daemon.clock import now as host_now
 from daemon.config import Address
-from dermscore.points import PointKind, Quantity, Series
+from dermscore.sheets.points import PointKind, Quantity, Series
 from gateway.contract import Contract
 from gateway.door import Door
 from gateway.image import Image

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from dermscore.intent import TERMINAL, IntentState
-from dermscore.points import COMMAND_STATE_CODES
 from dermscore.quality import GOOD, Cause, Validity
+from dermscore.sheets.points import COMMAND_STATE_CODES
 from gateway.commands import Commands, Conditions, Flight
 from gateway.contract import Contract
 from gateway.faces import Update

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dermscore.intent import IntentState
-from dermscore.points import PointKind, Quantity, Series
+from dermscore.sheets.points import PointKind, Quantity, Series
 from gateway import takeover
 from gateway.faces.dnp3 import flags
 from gateway.takeover import Takeover

@@ -22,12 +22,12 @@ from daemon.clock import now as host_now
 from daemon.config import packaged
 from daemon.run import Stop
 from dermscore import assets
+from dermscore.decision.request import Aim, Request
 from dermscore.intent import Intent, IntentState
 from dermscore.model import Fleet, Measurement, Now
-from dermscore.points import Series
 from dermscore.policy import Policy, load_folder
 from dermscore.quality import GOOD
-from dermscore.request import Aim, Request
+from dermscore.sheets.points import Series
 from headend import report, setup
 from headend.config import Home
 from headend.dispatch import Dispatcher

@@ -11,12 +11,12 @@ import pytest
 
 from daemon.clock import now as host_now
 from daemon.config import packaged
+from dermscore.decision.request import Aim, Request
 from dermscore.guard import Fallback
 from dermscore.intent import Intent
 from dermscore.intent import IntentState as S
 from dermscore.model import Impairment, ImpairmentKind, Measurement
 from dermscore.quality import GOOD
-from dermscore.request import Aim, Request
 from headend import setup
 from wire import dial, guarding
 from wire import pki as authority

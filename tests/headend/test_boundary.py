@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from daemon.clock import now as host_now
+from dermscore.decision.request import Aim, Request
 from dermscore.intent import IntentState as S
 from dermscore.model import Measurement, Now
-from dermscore.points import PointKind, Quantity, Series
 from dermscore.quality import GOOD, Validity
-from dermscore.request import Aim, Request
+from dermscore.sheets.points import PointKind, Quantity, Series
 from headend.boundary import COMMAND_MAX_AGE_MS
 from headend.store.state import StateStore
 from wire.convert import (

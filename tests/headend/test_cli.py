@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dermscore.decisionlog import load_file
-from dermscore.request import Aim, Request
+from dermscore.decision.log import load_file
+from dermscore.decision.request import Aim, Request
 
 ROOT = Path(__file__).resolve().parents[2]
 

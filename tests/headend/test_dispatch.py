@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from dermscore.decisionlog import read
+from dermscore.decision.log import read
+from dermscore.decision.replay import Replayed, replay
+from dermscore.decision.request import Aim, Declined, DeclineKind
 from dermscore.guard import Guard, Taken
 from dermscore.intent import IntentState as S
-from dermscore.past import Replayed, replay
-from dermscore.request import Aim, Declined, DeclineKind
 from headend import progress
 from headend.dispatch import Submitted
 from headend.filing import NotTaken, Obstacle

@@ -8,8 +8,8 @@ import pytest
 
 from dermscore.aggregate import aggregates
 from dermscore.model import Impairment, ImpairmentKind, Measurement
-from dermscore.points import PointKind, Quantity, Series
 from dermscore.quality import GOOD, Cause, Quality, Validity
+from dermscore.sheets.points import PointKind, Quantity, Series
 from headend.fleet import Connection, LiveFleet, Power
 from headend.plausible import implausible
 from wire.source_time import SourceTime

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dermscore.decision.request import Aim
 from dermscore.intent import TERMINAL, Intent
 from dermscore.intent import IntentState as S
-from dermscore.request import Aim
 from headend import progress
 from headend.records import Dispatch, Kept, Placed
 from wire.convert import Report

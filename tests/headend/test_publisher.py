@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from dermscore.decision.request import Aim
 from dermscore.intent import Intent
 from dermscore.intent import IntentState as S
 from dermscore.model import Measurement
-from dermscore.points import PointKind, Quantity, Series
 from dermscore.quality import GOOD, Cause, Quality, Validity
-from dermscore.request import Aim
+from dermscore.sheets.points import PointKind, Quantity, Series
 from headend import publisher
 from headend.fleet import Power
 from headend.records import Dispatch, Kept, Placed

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dermscore import assets, yamlfile
+from dermscore import assets
+from dermscore.files import yamlfile
 from dermscore.model import Asset, Fleet, Kind, Site
-from dermscore.points import Mode
-from dermscore.sheets import read_commands, read_points
+from dermscore.sheets.points import Mode
+from dermscore.sheets.reading import read_commands, read_points
 from simulator import sheets
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dermscore.model import Asset, Fleet, Kind, Site
-from dermscore.points import PointKind
+from dermscore.sheets.points import PointKind
 from simulator.truth import SETTLING_S, Sites
 
 SITE = Site("s", "S", "R", "feeder/F1/site/S")

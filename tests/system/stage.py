@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dermscore.points import COMMAND_STATE_CODES, CommandRow, Mode, PointKind, PointRow, Quantity
-from dermscore.sheets import read_points
+from dermscore.sheets.points import COMMAND_STATE_CODES, CommandRow, Mode, PointKind, PointRow, Quantity
+from dermscore.sheets.reading import read_points
 from simulator.plant import Plant, Ports
 from simulator.processes import command
 from tests.peers.dnp3py_master import Dnp3pyMaster

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from dermscore.points import Mode, PointKind
+from dermscore.sheets.points import Mode, PointKind
 from simulator import picture
 from simulator.plant import Plant, Ports
 from simulator.processes import command

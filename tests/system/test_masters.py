@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from dermscore.points import Mode, Quantity
+from dermscore.sheets.points import Mode, Quantity
 from tests.peers.frames import EVENTS, INTEGRITY, confirm, frame, request
 from tests.peers.told import Told, latest
 from tests.system.stage import (

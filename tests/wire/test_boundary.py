@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from dermscore.errors import BadInput
 from dermscore.intent import IntentState
-from dermscore.points import PointKind, Quantity, Series
 from dermscore.quality import GOOD, Quality
+from dermscore.sheets.points import PointKind, Quantity, Series
 from wire import convert
 from wire.columns import LATEST_MS
 from wire.convert import BoundaryCommand, BoundaryOutcome, Reading, Wanted

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dermscore.points import PointType
+from dermscore.sheets.points import PointType
 from gateway.faces import ControlDesk, ControlRequest, How, Status
 from gateway.faces.dnp3.core import AnalogOutput, CommandStatus, Control, ControlRelayOutputBlock, FunctionCode
 from gateway.faces.dnp3.outstation import Dnp3Output, Dnp3Outstation

@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from dermscore.model import Now
-from dermscore.points import PointType
 from dermscore.quality import Quality
+from dermscore.sheets.points import PointType
 from gateway.faces import ControlDesk, FaceEvent, FaceHealth, UnknownPointError, Update
 from gateway.faces.dnp3 import flags
 from gateway.faces.dnp3.association import Association

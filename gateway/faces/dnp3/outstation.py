@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import TypeVar
 
 from dermscore.errors import BadInput, Problem
-from dermscore.points import PointType
+from dermscore.sheets.points import PointType
 from gateway.faces.dnp3.core import MAX_ADDRESS
 
 _Value = TypeVar("_Value", bound=Hashable)

@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dermscore.points import PointType
+from dermscore.sheets.points import PointType
 from gateway.faces.dnp3 import flags
 from gateway.faces.dnp3.core import (
     BlockProvider,

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from dermscore import policy
 from dermscore.dispatch.modes import Mode
 from dermscore.errors import BadInput
+from dermscore.files.yamlfile import load
 from dermscore.model import Now
 from dermscore.policy import Action, Policy, Program, Role, Rule
 from dermscore.policy.access import outermost
 from dermscore.policy.digest import digest
 from dermscore.policy.limits import CURTAILING, Amounts, LimitRule, Rebound
 from dermscore.policy.windows import When, Window
-from dermscore.yamlfile import load
 
 MANY: Final = settings(max_examples=5000 if os.environ.get("DERMS_SOAK") == "1" else 100, deadline=None)
 GATEWAY: Final = "urn:derms:gateway:g1"

@@ -10,8 +10,8 @@ from policy_helpers import ACCESS, DISPATCH, loaded
 
 from dermscore import policy
 from dermscore.errors import BadInput
+from dermscore.files.yamlfile import load
 from dermscore.policy.cases import failures, read, read_folder
-from dermscore.yamlfile import load
 
 ROOT: Final = Path(__file__).parents[3]
 LIMITS: Final = (

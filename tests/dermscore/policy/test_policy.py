@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from dermscore import policy
 from dermscore.errors import BadInput, Unreadable
+from dermscore.files.yamlfile import load
 from dermscore.model import Now, covers
 from dermscore.policy import Action, Allowed, Denied, Policy, Principal, Program, Role, Rule
-from dermscore.yamlfile import load
 
 ROOT: Final = Path(__file__).parents[3]
 MANY = settings(max_examples=5000 if os.environ.get("DERMS_SOAK") == "1" else 200, deadline=None)

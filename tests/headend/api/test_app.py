@@ -482,7 +482,8 @@ async def test_what_policy_takes_away_is_denied_everywhere(desk, kept, ids):
     import httpx
 
     from daemon.config import packaged
-    from dermscore import policy, yamlfile
+    from dermscore import policy
+    from dermscore.files import yamlfile
     from headend.api.app import create
     from headend.api.desk import ApiDesk
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from dermscore.decisionlog import read
+from dermscore.decision.log import read
+from dermscore.decision.replay import Past
+from dermscore.decision.request import Aim, Declined, DeclineKind, Facts, Granted, Part, Request
 from dermscore.dispatch.arbitration.events import Event
 from dermscore.dispatch.modes import Mode
 from dermscore.intent import IntentState
 from dermscore.model import Fleet, Now, Snapshot
-from dermscore.past import Past
 from dermscore.policy import Principal
-from dermscore.request import Aim, Declined, DeclineKind, Facts, Granted, Part, Request
 from headend.records import Dispatch
 from headend.store import tables
 from headend.store.state import IdTaken, StateStore

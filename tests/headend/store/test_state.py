@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from dermscore.decision.request import Aim, Part
 from dermscore.errors import NotSetUp
 from dermscore.intent import IntentState
-from dermscore.request import Aim, Part
 from headend.records import Dispatch
 from headend.store.state import IdTaken, StateStore
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from dermscore.model import Now
-from dermscore.points import PointType
+from dermscore.sheets.points import PointType
 from gateway.faces import ControlRequest, FaceEvent, FaceEventKind, Status
 from gateway.faces.dnp3 import Dnp3Master, Dnp3Output, Dnp3Outstation, Dnp3Point
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dermscore.points import PointType
 from dermscore.quality import GOOD, Cause, Quality, Validity
+from dermscore.sheets.points import PointType
 from gateway.faces import Face, FaceEvent, FaceEventKind, UnknownPointError, Update
 from gateway.faces.dnp3 import Dnp3Face, Dnp3Limits, Dnp3Point
 from gateway.faces.dnp3.core import EventClass, ObjectHeader, QualifierCode

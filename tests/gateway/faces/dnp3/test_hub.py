@@ -11,8 +11,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from dermscore.points import PointType
 from dermscore.quality import GOOD
+from dermscore.sheets.points import PointType
 from gateway.faces import ControlRequest, FaceEventKind, Status, Update
 from gateway.faces.dnp3 import Dnp3Face, Dnp3Limits, Dnp3Master, Dnp3Point
 from tests.gateway.faces.dnp3.stage import OUTSTATION, T0, Clock, Desk

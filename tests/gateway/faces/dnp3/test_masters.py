@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from dermscore.points import PointType
 from dermscore.quality import GOOD, Cause, Quality, Validity
+from dermscore.sheets.points import PointType
 from gateway.faces import FaceEventKind, Status, Update
 from gateway.faces.dnp3 import Dnp3Face, Dnp3Output, Dnp3Point
 from gateway.faces.dnp3.controls import STATUS_CODES

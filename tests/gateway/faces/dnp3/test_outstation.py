@@ -6,7 +6,7 @@ from ipaddress import ip_network
 import pytest
 
 from dermscore.errors import BadInput
-from dermscore.points import PointType
+from dermscore.sheets.points import PointType
 from gateway.faces.dnp3 import Dnp3Limits, Dnp3Master, Dnp3Output, Dnp3Outstation, Dnp3Point
 
 GOOD = Dnp3Outstation("o", "127.0.0.1", 0, 10, (Dnp3Master("m", 1),), (Dnp3Point("p", PointType.AI, 0),))

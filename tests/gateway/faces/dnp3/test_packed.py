@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dermscore.points import PointType
+from dermscore.sheets.points import PointType
 from gateway.faces.dnp3 import Dnp3Point
 from gateway.faces.dnp3.core import ObjectHeader, ParameterError, QualifierCode, UnknownObject
 from gateway.faces.dnp3.packed import BLOCK_OCTETS, PackedImage

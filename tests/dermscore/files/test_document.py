@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dermscore.document import Document, written
-from dermscore.yamlfile import load
+from dermscore.files.document import Document, written
+from dermscore.files.yamlfile import load
 
 
 def test_a_problem_where_nothing_stands_is_on_the_line_of_what_should_hold_it() -> None:

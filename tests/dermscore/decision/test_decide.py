@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dermscore.decision import RELEASE_LEAST_MS, decide, primacy_of
+from dermscore.decision.decide import RELEASE_LEAST_MS, decide, primacy_of
+from dermscore.decision.request import Declined, DeclineKind, Facts, Granted, Part, Request
 from dermscore.dispatch import Event, Mode
 from dermscore.model import Impairment, ImpairmentKind, Snapshot, covers
 from dermscore.policy import Policy, Program
 from dermscore.policy.limits import Amounts, Rebound
 from dermscore.quality import GOOD, Validity
-from dermscore.request import Declined, DeclineKind, Facts, Granted, Part, Request
-from tests.dermscore.deciding import (
+from tests.dermscore.decision.deciding import (
     ASSETS,
     FLEET,
     MW,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dermscore import textfile
 from dermscore.errors import BadInput, Unreadable
+from dermscore.files import textfile
 
 
 def test_a_byte_order_mark_is_not_text(tmp_path: Path) -> None:

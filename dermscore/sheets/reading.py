@@ -1,6 +1,7 @@
 """Reading the two sheets strictly: every cell by its column, every row by its rules, every row against all others.
 
-What the columns mean is in docs/reference/points-csv.md and commands-csv.md; what a row is, in `dermscore.points`.
+What the columns mean is in docs/reference/points-csv.md and commands-csv.md; what a row is, in
+`dermscore.sheets.points`.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from dermscore import cells, csvfile, sheet_rules
 from dermscore.errors import BadInput, Problem
-from dermscore.points import (
+from dermscore.files import csvfile
+from dermscore.sheets import cells
+from dermscore.sheets import rules as sheet_rules
+from dermscore.sheets.points import (
     CommandRow,
     Control,
     Mode,
@@ -30,7 +33,7 @@ Values = Mapping[str, Any]
 _INDEX: Final = cells.whole(0, 65_535)
 
 # Columns in the sheet's order, each with what reads its cells. Which of them a row needs or may not have depends on
-# what the row is (`dermscore.sheet_rules`); those of `_POINT_REQUIRED` and `_COMMAND_REQUIRED` no row goes without.
+# what the row is (`dermscore.sheets.rules`); those of `_POINT_REQUIRED` and `_COMMAND_REQUIRED` no row goes without.
 POINT_COLUMNS: Final[Mapping[str, cells.Reader]] = {
     "name": cells.name,
     "path": cells.path,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from math import fsum, isfinite
 from typing import Final
 
+from dermscore.decision.request import Aim, Decision, Declined, DeclineKind, Facts, Granted, Part, Request
 from dermscore.dispatch import (
     Allocation,
     BoundSource,
@@ -33,7 +34,6 @@ from dermscore.dispatch.words import power
 from dermscore.model import Asset, Measurement, Node, Now, Snapshot, ancestry
 from dermscore.policy import Action, Denied, Policy, Program
 from dermscore.policy.limits import ended
-from dermscore.request import Aim, Decision, Declined, DeclineKind, Facts, Granted, Part, Request
 from dermscore.times import written
 
 RELEASE_LEAST_MS: Final = 60_000

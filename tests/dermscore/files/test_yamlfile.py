@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dermscore.assets import generate
 from dermscore.errors import BadInput, Unreadable
-from dermscore.yamlfile import Document, load, load_file
+from dermscore.files.yamlfile import Document, load, load_file
 
 UNHURRIED = settings(deadline=None)  # the machine may be busy with something else
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dermscore import cells
-from dermscore.points import Control
+from dermscore.sheets import cells
+from dermscore.sheets.points import Control
 
 UNHURRIED = settings(deadline=None)  # the machine may be busy with something else
 

@@ -11,8 +11,8 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from dermscore.document import Document, Steps
 from dermscore.errors import Problem, did_you_mean
+from dermscore.files.document import Document, Steps
 
 
 def problems(error: ValidationError, model: type[BaseModel], document: Document) -> list[Problem]:

@@ -10,8 +10,8 @@ import pytest
 from pydantic import BaseModel, Field, field_validator
 
 from dermscore.errors import BadInput
-from dermscore.wording import shown
-from dermscore.yamlfile import load, parse
+from dermscore.files.wording import shown
+from dermscore.files.yamlfile import load, parse
 
 
 class Colour(StrEnum):

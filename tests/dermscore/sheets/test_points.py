@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dermscore.intent import IntentState
-from dermscore.points import (
+from dermscore.sheets.points import (
     COMMAND_STATE_CODES,
     INT32,
     MEANINGS,

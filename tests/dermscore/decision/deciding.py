@@ -11,15 +11,15 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from dermscore.decision import decide
+from dermscore.decision.decide import decide
+from dermscore.decision.replay import Past
+from dermscore.decision.request import Aim, Decision, Facts, Request
 from dermscore.dispatch import Event, Mode
 from dermscore.intent import Intent
 from dermscore.model import Asset, Fleet, Kind, Measurement, Now, Site, Snapshot
-from dermscore.past import Past
 from dermscore.policy import Policy, Principal, Program, Rule
 from dermscore.policy.limits import Amounts, LimitRule
 from dermscore.quality import GOOD
-from dermscore.request import Aim, Decision, Facts, Request
 
 MW: Final = 1e6
 NOW: Final = Now(1_900_000_000_000, 5_000_000)

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dermscore.decisionlog import decision_line, fleet_line, load_file, read, write
-from dermscore.decisionlog_schema import DecisionLine, FleetLine, Known
+from dermscore.decision.log import decision_line, fleet_line, load_file, read, write
+from dermscore.decision.log_schema import DecisionLine, FleetLine, Known
+from dermscore.decision.replay import Past
+from dermscore.decision.request import Declined, Granted
 from dermscore.errors import BadInput, Unreadable
 from dermscore.model import Impairment, ImpairmentKind
-from dermscore.past import Past
-from dermscore.request import Declined, Granted
-from tests.dermscore.deciding import FLEET, NOW, ask, decided, event, facts, pasts
+from tests.dermscore.decision.deciding import FLEET, NOW, ask, decided, event, facts, pasts
 
 MANY: Final = settings(max_examples=2000 if os.environ.get("DERMS_SOAK") == "1" else 60, deadline=None)
 
@@ -127,6 +127,6 @@ def test_a_line_names_its_fleet_by_the_digest_of_what_it_says() -> None:
 
 
 def test_every_key_of_a_line_is_in_the_reference() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "reference" / "decision-log.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "decision-log.md").read_text()
     keys = [*FleetLine.model_fields, *DecisionLine.model_fields, *Known.__slots__, *Granted.__slots__]
     assert [key for key in [*keys, *Declined.__slots__] if f"`{key}`" not in page] == []

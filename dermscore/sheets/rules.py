@@ -1,7 +1,7 @@
 """The rules that one row of a sheet keeps, and those between the two sheets.
 
 A rule yields a fault for each thing wrong: the column, and the words for it. It sees the values of the row's columns as
-`dermscore.cells` read them, None where the cell is empty.
+`dermscore.sheets.cells` read them, None where the cell is empty.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from dermscore.errors import Problem, did_you_mean
-from dermscore.points import INT32, CommandRow, Mode, OnIsolate, OnMasterLoss, PointRow, Scaling
 from dermscore.quantities import MEANINGS, Dimension, PointKind, PointType, Quantity, Unit
+from dermscore.sheets.points import INT32, CommandRow, Mode, OnIsolate, OnMasterLoss, PointRow, Scaling
 
 Fault = tuple[str, str]
 Values = Mapping[str, Any]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dermscore.csvfile import Line, read
 from dermscore.errors import BadInput
+from dermscore.files.csvfile import Line, read
 
 UNHURRIED = settings(deadline=None)  # the machine may be busy with something else
 

@@ -1,6 +1,6 @@
 """Take past decisions again, under another policy, and say what would have been decided otherwise. Pure.
 
-    >>> from dermscore.decisionlog import load_file
+    >>> from dermscore.decision.log import load_file
     >>> for difference in replay(load_file(Path("decisions.jsonl")), policy).differences:
     ...     print(difference)
 
@@ -16,11 +16,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import isclose
 
-from dermscore.decision import decide
+from dermscore.decision.decide import decide
+from dermscore.decision.request import Decision, Declined, Facts, Granted, Part, Request
 from dermscore.dispatch.words import power
 from dermscore.model import Fleet, Now
 from dermscore.policy import Policy
-from dermscore.request import Decision, Declined, Facts, Granted, Part, Request
 from dermscore.times import written
 
 

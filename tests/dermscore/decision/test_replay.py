@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dermscore.decisionlog import read, write
-from dermscore.past import Past, Replayed, differing, replay
+from dermscore.decision.log import read, write
+from dermscore.decision.replay import Past, Replayed, differing, replay
+from dermscore.decision.request import Decision, Declined, DeclineKind, Facts, Granted, Part, Request
 from dermscore.policy import Policy, Program
-from dermscore.request import Decision, Declined, DeclineKind, Facts, Granted, Part, Request
-from tests.dermscore.deciding import (
+from tests.dermscore.decision.deciding import (
     FLEET,
     MW,
     NOW,

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
+from dermscore.decision.replay import Past
 from dermscore.errors import BadInput, Problem, Unreadable
 from dermscore.model import Fleet
-from dermscore.past import Past
 
 
 def fleet_line(fleet: Fleet) -> tuple[str, bytes]:
     """A fleet's digest and its line, without a line break."""
-    from dermscore.decisionlog_schema import FLEET, FleetLine
+    from dermscore.decision.log_schema import FLEET, FleetLine
 
     as_read = FLEET.validate_json(FLEET.dump_json(fleet))  # a 10 is then the 10.0 that its reader will have
     digest = sha256(FLEET.dump_json(as_read)).hexdigest()
@@ -26,7 +26,7 @@ def fleet_line(fleet: Fleet) -> tuple[str, bytes]:
 
 def decision_line(past: Past, fleet: str) -> bytes:
     """A decision's line, without a line break. `fleet` is the digest of its fleet, whose line stands before it."""
-    from dermscore.decisionlog_schema import DecisionLine, Known
+    from dermscore.decision.log_schema import DecisionLine, Known
 
     facts = Known.of(past.facts)
     line = DecisionLine.model_construct(
@@ -81,7 +81,7 @@ def _parsed(line: bytes, where: str, fleets: dict[str, Fleet]) -> Past | None:
     """The decision in a line; None of a fleet's line, which is put into `fleets`."""
     from pydantic import ValidationError
 
-    from dermscore.decisionlog_schema import LINE, FleetLine
+    from dermscore.decision.log_schema import LINE, FleetLine
 
     try:
         found = LINE.validate_json(line)

@@ -12,7 +12,7 @@ import pytest
 
 from dermscore import assets
 from dermscore.errors import BadInput
-from dermscore.points import (
+from dermscore.sheets.points import (
     CommandRow,
     Control,
     Mode,
@@ -25,7 +25,7 @@ from dermscore.points import (
     Quantity,
     Unit,
 )
-from dermscore.sheets import (
+from dermscore.sheets.reading import (
     COMMAND_COLUMNS,
     POINT_COLUMNS,
     read_commands,
@@ -34,7 +34,7 @@ from dermscore.sheets import (
     read_points_and_retired,
 )
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 SHEETS: Final = ROOT / "policies" / "gateway"
 
 SITE: Final = "feeder/F12/site/S1"

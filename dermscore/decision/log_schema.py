@@ -11,10 +11,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from dermscore.decision.request import Decision, Facts, Request
 from dermscore.dispatch.arbitration.events import Event
 from dermscore.intent import Intent
 from dermscore.model import Fleet, Impairment, Measurement, Now, Snapshot
-from dermscore.request import Decision, Facts, Request
 
 VERSION: Final = 1
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from dermscore.document import Document, Steps, written
 from dermscore.errors import BadInput, Problem
-from dermscore.textfile import read_text
+from dermscore.files.document import Document, Steps, written
+from dermscore.files.textfile import read_text
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -78,7 +78,7 @@ def parse(model: type[Model], document: Document) -> Model:
     """
     from pydantic import ValidationError
 
-    from dermscore.wording import problems
+    from dermscore.files.wording import problems
 
     try:
         return model.model_validate_json(json.dumps(document.value), strict=True, extra="forbid")
