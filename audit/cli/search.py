@@ -84,7 +84,7 @@ def _lines(
     with ExitStack() as held:
         with progress("indexing") as bar:
             found = held.enter_context(index.opened(index_file, layout, newest, files, bar.tell))
-        yield found.lines(by_head, by_body)
+        yield found.lines(by_head, by_body, files)
 
 
 def _told(lines: Iterator[Line], size: int, bar: Progress) -> Iterator[Line]:

@@ -33,8 +33,11 @@ from audit.telling.search import Values, Wanted
 BLOCK: Final = 1024
 """Records of a block: a whole number of them makes a segment."""
 _APPLICATION: Final = 0x64656B31
+_VERSION: Final = 2
 _UNREAD: Final = "?"
 """The term of a block with a body that could not be looked into: anything may stand there."""
+_KEYED: Final = "!"
+"""The term of a block whose bodies were looked into with a key: who has it no more could not look there."""
 _IN_BODY: Final = {"point": "P", "refused": "P", "id": "I"}
 _TEXT: Final = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _LINE: Final = re.compile(
@@ -102,8 +105,9 @@ class Index:
 
     def _begin(self) -> bool:
         """Take up what is there; False where it cannot be of this log."""
-        (tables,) = self._store.execute("SELECT count(*) FROM sqlite_master WHERE name = 'whole'").fetchone()
-        row = self._store.execute("SELECT origin, peaks, line_at, body_at FROM whole").fetchone() if tables else None
+        (version,) = self._store.execute("PRAGMA user_version").fetchone()
+        ours = version == _VERSION
+        row = self._store.execute("SELECT origin, peaks, line_at, body_at FROM whole").fetchone() if ours else None
         if row is None or row[0] != self._newest.origin:
             return False
         (blocks,) = self._store.execute("SELECT count(*) FROM block").fetchone()
@@ -117,6 +121,7 @@ class Index:
         for statement in _SCHEMA.strip().split("\n"):
             self._store.execute(statement)
         self._store.execute(f"PRAGMA application_id = {_APPLICATION}")
+        self._store.execute(f"PRAGMA user_version = {_VERSION}")
         self._tree, self.end = Growing(), Position()
 
     def _extend(self, files: Bodies, tell: Tell) -> bool:
@@ -144,9 +149,12 @@ class Index:
         whole = (self._newest.origin, b"".join(tree.peaks), *block.end[1:])
         self._store.execute("INSERT INTO whole VALUES (?, ?, ?, ?)", whole)
 
-    def lines(self, asked: Wanted, values: Values) -> Iterator[Line]:
-        """The lines of the blocks in which it can stand, and those that no block covers yet."""
-        for number in self._blocks(asked, values):
+    def lines(self, asked: Wanted, values: Values, files: Bodies) -> Iterator[Line]:
+        """The lines of the blocks in which it can stand, and those that no block covers yet.
+
+        What `files` has no key for (any more) can stand anywhere, though whoever made the index could look.
+        """
+        for number in self._blocks(asked, values, files):
             row = self._store.execute("SELECT line_at, body_at FROM block WHERE number = ?", (number,)).fetchone()
             begin = Position(number * BLOCK, *row)
             for line in released.lines(self._layout, self._newest.size, begin):
@@ -155,7 +163,7 @@ class Index:
                 yield line
         yield from released.lines(self._layout, self._newest.size, self.end)
 
-    def _blocks(self, asked: Wanted, values: Values) -> list[int]:
+    def _blocks(self, asked: Wanted, values: Values, files: Bodies) -> list[int]:
         """The numbers of the blocks in which everything that is asked for stands."""
         found = self._numbers(
             "SELECT number FROM block WHERE (? IS NULL OR until >= ?) AND (? IS NULL OR since < ?)",
@@ -169,8 +177,13 @@ class Index:
         for name, value in (("P", values.point), ("I", values.command)):
             if value is not None:
                 terms = (f"{name}{string(value)}", _UNREAD)
-                found &= self._numbers("SELECT block FROM term WHERE text IN (?, ?)", terms)
+                found &= self._numbers("SELECT block FROM term WHERE text IN (?, ?)", terms) | self._closed(files)
         return sorted(found)
+
+    def _closed(self, files: Bodies) -> set[int]:
+        """The numbers of the blocks that were looked into with a key which `files` does not have."""
+        keyed = self._numbers("SELECT block FROM term WHERE text = ?", (_KEYED,))
+        return {number for number in keyed if files.key(number * BLOCK) is None}
 
     def _of_kind(self, kind: str) -> set[int]:
         if not kind.endswith("*"):
@@ -198,12 +211,13 @@ class _Block:
         decision, kind, peer, rule, session, t = found.groups()
         self.times.add(int(t))
         self.terms |= _of_header(decision, kind, peer, rule, session)
-        self._take_body(files.plain(line, origin))
+        self._take_body(files.plain(line, origin), keyed=files.key(line.at.seq) is not None)
         self.end = line.after
 
-    def _take_body(self, plain: bytes | Encrypted | MalformedBody | None) -> None:
+    def _take_body(self, plain: bytes | Encrypted | MalformedBody | None, keyed: bool) -> None:
         read = bodies.read(plain) if isinstance(plain, bytes) else plain
         if isinstance(read, tuple):
+            self.terms |= {_KEYED} if keyed else set()
             columns = read[0]
             self.terms |= {_term(key, value) for name, key in _IN_BODY.items() for value in columns.get(name, ())}
         elif read is not None:

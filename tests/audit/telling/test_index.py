@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,10 @@ def compare(folder: Path, file: Path, keys: BodyKeys | None = None) -> list[int]
     told: list[int] = []
     with Bodies(layout, keys) as files, index.opened(file, layout, newest, files, lambda n, _: told.append(n)) as made:
         for asked, values in QUESTIONS:
-            search = _Search(asked, values, files, newest.origin)
-            scanned = list(search.found(released.lines(layout, newest.size)))
-            assert list(search.found(made.lines(asked, values))) == scanned, (asked, values)
+            everywhere, searched = (_Search(asked, values, files, newest.origin) for _ in range(2))
+            scanned = list(everywhere.found(released.lines(layout, newest.size)))
+            assert list(searched.found(made.lines(asked, values, files))) == scanned, (asked, values)
+            assert searched.unread == everywhere.unread, (asked, values)
     return told
 
 
@@ -100,6 +102,19 @@ def test_encrypted_bodies(secret: Path, tmp_path: Path) -> None:
     compare(secret, tmp_path / "index", body_keys(secret))
     (tmp_path / "index").unlink()
     compare(secret, tmp_path / "index", body_keys(secret))
+
+
+def test_encrypted_bodies_whose_keys_are_gone(secret: Path, tmp_path: Path) -> None:
+    """What was indexed with keys is still told to be unread by whoever has them no more."""
+    compare(secret, tmp_path / "index", body_keys(secret))
+    assert compare(secret, tmp_path / "index") == []
+
+
+def test_an_index_of_an_older_form_is_made_anew(trail: Path, tmp_path: Path) -> None:
+    compare(trail, tmp_path / "index")
+    with closing(sqlite3.connect(tmp_path / "index")) as store:
+        store.execute("PRAGMA user_version = 1")
+    assert compare(trail, tmp_path / "index")[0] == 4
 
 
 def test_of_another_log_or_one_that_went_back_it_is_made_anew(trail: Path, tmp_path: Path) -> None:
