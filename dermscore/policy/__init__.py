@@ -71,7 +71,7 @@ class Policy:
 
         Only roles that the policy itself gives `who` count, whatever else it claims. A forbid counts wherever it meets
         the path asked for: above it, at it, or anywhere below, for what is done to a node is done to all beneath it.
-        `dermscore.policy.explain` tells of every rule what it had to say.
+        `dermscore.policy.rights.explain` tells of every rule what it had to say.
         """
         roles = who.roles & self.roles_of(who.id)
         refusal = self.question_problem(who, action, path, w)
@@ -134,7 +134,7 @@ def load(access: Document, dispatch: Document) -> Policy:
     Raises:
         BadInput: with every problem of both.
     """
-    from dermscore.policy.loading import policy
+    from dermscore.policy.files.loading import policy
 
     return policy(access, dispatch)
 

@@ -23,9 +23,9 @@ from dermscore.errors import BadInput, Unreadable, together
 
 if TYPE_CHECKING:
     from dermscore.policy import Policy
-    from dermscore.policy.change import Change
-    from dermscore.policy.explain import Explanation
-    from dermscore.policy.matrix import Entry, Span
+    from dermscore.policy.difference.change import Change
+    from dermscore.policy.rights.explain import Explanation
+    from dermscore.policy.rights.matrix import Entry, Span
 
 _WRONG: Final = 1
 _COULD_NOT_TELL: Final = 2
@@ -53,7 +53,7 @@ def check_policy(folder: Path, assets_file: Path | None, cases: Path | None, as_
 
     FOLDER holds access.yaml and dispatch.yaml. Prints what there is, and the digest.
     """
-    from dermscore.policy.checking import cases_of, check
+    from dermscore.policy.files.checking import cases_of, check
 
     try:
         found = check(folder, cases or cases_of(folder), assets_file)
@@ -83,7 +83,7 @@ def show_matrix(folder: Path, by: str, as_csv: bool, as_json: bool) -> None:
 
     Every action of everybody, at every path and time: up to what power, and by which rule.
     """
-    from dermscore.policy.matrix import matrix, principals, roles
+    from dermscore.policy.rights.matrix import matrix, principals, roles
 
     found = _loaded(folder, as_json)
     entries = matrix(found, principals(found) if by == "principal" else roles())
@@ -138,7 +138,7 @@ def show_explanation(
     A negative W comes after "--": derms policy explain FOLDER WHO dispatch PATH -- -5e6
     """
     from dermscore.model import Now
-    from dermscore.policy.explain import explain
+    from dermscore.policy.rights.explain import explain
 
     now = Now(_moment(at), 0)
     found = _loaded(folder, as_json)
@@ -194,7 +194,7 @@ def _refuse(bad: BadInput, code: int, as_json: bool) -> NoReturn:
 
 def _said(changes: Iterable[Change]) -> Iterator[str]:
     """The changes by kind, each kind under a heading."""
-    from dermscore.policy.change import Kind
+    from dermscore.policy.difference.change import Kind
 
     every = list(changes)
     for kind in Kind:

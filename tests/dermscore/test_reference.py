@@ -12,9 +12,10 @@ import pytest
 from dermscore import assets, policy
 from dermscore.assets_schema import AssetEntry, AssetsFile, SiteEntry
 from dermscore.files.yamlfile import load
-from dermscore.policy import Action, Role, cases
-from dermscore.policy.cases_schema import AccessCase, CasesFile, EventEntry, LimitsCase, ProgramsCase, Standing
-from dermscore.policy.schema import (
+from dermscore.policy import Action, Role
+from dermscore.policy.files import cases
+from dermscore.policy.files.cases_schema import AccessCase, CasesFile, EventEntry, LimitsCase, ProgramsCase, Standing
+from dermscore.policy.files.schema import (
     AccessFile,
     DispatchFile,
     LimitEntry,

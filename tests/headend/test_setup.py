@@ -14,7 +14,7 @@ import yaml
 from daemon.config import packaged
 from dermscore import assets
 from dermscore.errors import BadInput, NotSetUp
-from dermscore.policy import checking
+from dermscore.policy.files import checking
 from headend import setup
 from headend.config import Home
 from headend.service import prepare

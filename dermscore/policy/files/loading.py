@@ -16,8 +16,7 @@ from dermscore.model import covers
 from dermscore.policy import Policy, Program, Rule
 from dermscore.policy.access import named, outermost
 from dermscore.policy.digest import digest
-from dermscore.policy.limits import Amounts, LimitRule, Rebound
-from dermscore.policy.schema import (
+from dermscore.policy.files.schema import (
     AccessFile,
     AmountsEntry,
     DispatchFile,
@@ -27,6 +26,7 @@ from dermscore.policy.schema import (
     RuleEntry,
     WindowEntry,
 )
+from dermscore.policy.limits import Amounts, LimitRule, Rebound
 from dermscore.policy.windows import DAY_MIN, DAYS, When, Window
 
 Model = TypeVar("Model", bound=BaseModel)

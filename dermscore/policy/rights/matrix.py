@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from dermscore.policy import Action, Policy, Role, Rule
-from dermscore.policy.regions import Region, regions
+from dermscore.policy.rights.regions import Region, regions
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from policy_helpers import MANY, paths
 
-from dermscore.policy.regions import Part, Scope, regions
+from dermscore.policy.rights.regions import Part, Scope, regions
 
 far = st.lists(st.sampled_from(["a", "b", "aa", "x"]), max_size=4).map("/".join)
 

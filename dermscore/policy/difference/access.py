@@ -11,10 +11,10 @@ from functools import partial
 from dermscore.dispatch.words import power
 from dermscore.policy import Action, Policy, Rule
 from dermscore.policy.access import named
-from dermscore.policy.change import Change, Kind, Moved, Right
+from dermscore.policy.difference.change import Change, Kind, Moved, Right
 from dermscore.policy.limits import LimitRule, Rebound
-from dermscore.policy.matrix import Span, Subject, named_paths, spans, subject
-from dermscore.policy.regions import regions
+from dermscore.policy.rights.matrix import Span, Subject, named_paths, spans, subject
+from dermscore.policy.rights.regions import regions
 from dermscore.policy.windows import stretch
 
 

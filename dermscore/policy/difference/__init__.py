@@ -8,9 +8,9 @@ where, and only where, the digests are the same.
 from __future__ import annotations
 
 from dermscore.policy import Policy
-from dermscore.policy.access_changes import right_changes, written_changes
-from dermscore.policy.change import Change
-from dermscore.policy.dispatch_changes import limit_changes, program_changes
+from dermscore.policy.difference.access import right_changes, written_changes
+from dermscore.policy.difference.change import Change
+from dermscore.policy.difference.dispatch import limit_changes, program_changes
 
 
 def difference(old: Policy, new: Policy) -> list[Change]:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from policy_helpers import ACCESS, DISPATCH, GATEWAY, MANY, at, loaded, pairs, paths, policies, powers
 
 from dermscore.policy import Action, Allowed, Policy
-from dermscore.policy.change import Kind
 from dermscore.policy.difference import difference
+from dermscore.policy.difference.change import Kind
 
 FULL = (
     DISPATCH

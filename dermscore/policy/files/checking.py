@@ -12,9 +12,9 @@ from dermscore.files.document import Document, Steps
 from dermscore.files.yamlfile import load_file
 from dermscore.model import Asset, Fleet, ancestry
 from dermscore.policy import Policy, load
-from dermscore.policy.cases import failures, read_folder
-from dermscore.policy.loading import files
-from dermscore.policy.schema import AccessFile, DispatchFile
+from dermscore.policy.files.cases import failures, read_folder
+from dermscore.policy.files.loading import files
+from dermscore.policy.files.schema import AccessFile, DispatchFile
 
 
 @dataclass(frozen=True, slots=True)

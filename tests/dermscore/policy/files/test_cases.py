@@ -11,9 +11,9 @@ from policy_helpers import ACCESS, DISPATCH, loaded
 from dermscore import policy
 from dermscore.errors import BadInput
 from dermscore.files.yamlfile import load
-from dermscore.policy.cases import failures, read, read_folder
+from dermscore.policy.files.cases import failures, read, read_folder
 
-ROOT: Final = Path(__file__).parents[3]
+ROOT: Final = Path(__file__).parents[4]
 LIMITS: Final = (
     DISPATCH
     + """

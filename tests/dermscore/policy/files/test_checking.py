@@ -9,9 +9,9 @@ import pytest
 from policy_helpers import ACCESS, DISPATCH
 
 from dermscore.errors import BadInput, Unreadable
-from dermscore.policy.checking import cases_of, check
+from dermscore.policy.files.checking import cases_of, check
 
-ROOT: Final = Path(__file__).parents[3]
+ROOT: Final = Path(__file__).parents[4]
 ASSETS: Final = ROOT / "assets.yaml"
 CASE: Final = """
 version: 1

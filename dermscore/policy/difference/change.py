@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dermscore.policy.matrix import Span
-from dermscore.policy.regions import Region
+from dermscore.policy.rights.matrix import Span
+from dermscore.policy.rights.regions import Region
 
 
 class Kind(StrEnum):

@@ -21,7 +21,7 @@ from dermscore.policy.access import named
 from dermscore.policy.limits import FLOORS, Amounts, ended
 
 if TYPE_CHECKING:
-    from dermscore.policy.cases_schema import AccessCase, CasesFile, EventEntry, LimitsCase, ProgramsCase
+    from dermscore.policy.files.cases_schema import AccessCase, CasesFile, EventEntry, LimitsCase, ProgramsCase
 
 Case = TypeVar("Case", "AccessCase", "LimitsCase", "ProgramsCase")
 
@@ -39,7 +39,7 @@ class Cases:
 
 def read(document: Document) -> Cases:
     """Raises BadInput with every problem found."""
-    from dermscore.policy.cases_schema import CasesFile
+    from dermscore.policy.files.cases_schema import CasesFile
 
     return Cases(parse(CasesFile, document), document)
 

@@ -9,7 +9,7 @@ from dermscore.dispatch.modes import LIMITS, SETPOINTS
 from dermscore.dispatch.words import power
 from dermscore.policy import Policy, Program
 from dermscore.policy.access import named
-from dermscore.policy.change import Change, Kind
+from dermscore.policy.difference.change import Change, Kind
 from dermscore.policy.limits import CURTAILING, FLOORS, LimitRule, Rebound
 
 _Key = tuple[str, str, str]  # node, amount, time

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from policy_helpers import GATEWAY, LOOPBACK, MANY, at, loaded, paths, policies, powers
 
 from dermscore.policy import Action, Allowed, Policy, Principal, Role
-from dermscore.policy.matrix import Entry, Subject, matrix, principals, roles, subject
+from dermscore.policy.rights.matrix import Entry, Subject, matrix, principals, roles, subject
 
 far = paths | st.sampled_from(["x", "a/x", "a/b/x/y"])
 times = st.integers(-1, 7)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from policy_helpers import GATEWAY, MANY, at, loaded, paths, policies, powers
 
 from dermscore.policy import Action, Allowed, Denied, Policy, Principal
-from dermscore.policy.explain import explain
+from dermscore.policy.rights.explain import explain
 
 DURING = 1_796_104_800_000  # 2026-12-01T06:00:00Z
 

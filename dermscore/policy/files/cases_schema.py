@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
 from dermscore.dispatch.modes import Mode, Value
 from dermscore.policy.access import Role
-from dermscore.policy.schema import Path
+from dermscore.policy.files.schema import Path
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
