@@ -31,6 +31,12 @@ class Problem:
     path: str
     what: str
 
+    @property
+    def line(self) -> int:
+        """The line of the file; 0 where `where` names none."""
+        number = self.where.rpartition(":")[2]
+        return int(number) if number.isdecimal() else 0
+
     def __str__(self) -> str:
         place = f"{self.where}: {self.path}" if self.path else self.where
         return f"{place}: {self.what}"

@@ -21,12 +21,16 @@ class Document:
     """A YAML file as read: plain dicts, lists, str, int, float, bool and None.
 
     `where` names the file; `lines` says on which line each place stands: `("assets", 3, "max_mw")` is
-    `assets[3].max_mw`, and `()` the document itself.
+    `assets[3].max_mw`, and `()` the document itself. `refused` is what was wrong in the reading although it could go on
+    (a NaN, a key given twice): whoever uses the value must tell it, as `dermscore.files.yamlfile.parse` does. At the
+    places in `spoilt` the value means nothing.
     """
 
     value: Any
     where: str
     lines: Mapping[Steps, int]
+    refused: tuple[Problem, ...] = ()
+    spoilt: frozenset[Steps] = frozenset()
 
     def problem(self, path: Steps, what: str) -> Problem:
         """A problem at `path`; where that place does not exist, on the line of what should contain it."""

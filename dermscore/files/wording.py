@@ -12,17 +12,36 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from dermscore.errors import Problem, did_you_mean
+from dermscore.files import numbers
 from dermscore.files.document import Document, Steps
 
 
 def problems(error: ValidationError, model: type[BaseModel], document: Document) -> list[Problem]:
-    """Every finding of `error` as a problem of `document`, in file order, each once."""
-    found: dict[Problem, int] = {}
+    """Every finding of `error` as a problem of `document`, in file order, each once.
+
+    Nothing is said of what the reading has spoilt, or of what holds it: that is told already.
+    """
+    by_path: dict[Steps, list[ErrorDetails]] = {}
     for details in _without_consequences(error.errors(include_url=False)):
         path = _path(details, document.value)
-        problem = document.problem(path, _what(details, model))
-        found.setdefault(problem, int(problem.where.rpartition(":")[2]))
-    return sorted(found, key=lambda problem: found[problem])
+        if not any(_is_about(path, spoilt) for spoilt in document.spoilt):
+            by_path.setdefault(path, []).append(details)
+    found = [document.problem(path, what) for path, group in by_path.items() for what in _whats(group, model)]
+    return sorted(dict.fromkeys(found), key=lambda problem: problem.line)
+
+
+def _is_about(path: Steps, spoilt: Steps) -> bool:
+    """Whether a finding at `path` may come from what stands at `spoilt`. At the top only missing keys are found."""
+    return path[: len(spoilt)] == spoilt or (path != () and spoilt[: len(path)] == path)
+
+
+def _whats(group: list[ErrorDetails], model: type[BaseModel]) -> Iterator[str]:
+    """The findings at one place in words; those of the members of a union as one."""
+    kinds = [details["type"] for details in group]
+    if len(group) > 1 and all(kind in _SCALARS for kind in kinds):
+        yield f"must be {', or '.join(_SCALARS[kind] for kind in kinds)}, not {shown(group[0]['input'])}"
+    else:
+        yield from (_what(details, model) for details in group)
 
 
 def _without_consequences(found: list[ErrorDetails]) -> Iterator[ErrorDetails]:
@@ -84,19 +103,11 @@ def _what(details: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _number(given: Any, _context: Mapping[str, Any]) -> str:
-    return f"must be a number, not {shown(given)}{_unquote(given)}"
+    return f"must be a number, not {shown(given)}{numbers.mend(given) if isinstance(given, str) else ''}"
 
 
 def _whole_number(given: Any, _context: Mapping[str, Any]) -> str:
-    return f"must be a whole number, not {shown(given)}{_unquote(given)}"
-
-
-def _unquote(given: Any) -> str:
-    try:
-        float(given if isinstance(given, str) else "")
-    except ValueError:
-        return ""
-    return "; take the quotes away"
+    return f"must be a whole number, not {shown(given)}{numbers.mend(given) if isinstance(given, str) else ''}"
 
 
 def _text(given: Any, _context: Mapping[str, Any]) -> str:
@@ -134,8 +145,17 @@ _PLAIN: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "less_than": _bound("less than", "lt"),
     "less_than_equal": _bound("at most", "le"),
     "string_too_short": lambda _given, _context: "must not be empty",
+    "string_pattern_mismatch": lambda given, context: f"must be like {context['pattern']}, not {shown(given)}",
     "string_too_long": lambda _given, context: f"must be no longer than {context['max_length']} characters",
     "too_short": lambda _given, context: f"must have at least {context['min_length']} of them",
+}
+
+
+_SCALARS: Final = {
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "string_type": "text",
 }
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dermscore.errors import BadInput, Problem
 from dermscore.files.document import Document, Steps, written
+from dermscore.files.numbers import DECIMAL
 from dermscore.files.textfile import read_text
 
 if TYPE_CHECKING:
@@ -35,26 +36,27 @@ MAX_DIGITS: Final = 100
 def load(text: str, where: str) -> Document:
     """Read YAML text; `where` names it in messages.
 
+    What is refused although reading can go on is noted in the document, so that `parse` tells it with all the rest.
+
     Raises:
-        BadInput: with every problem found. What does not parse as YAML at all ends the reading at that line.
+        BadInput: reading could not go on (it is no YAML, empty, too deep); with what was refused until then.
     """
     import yaml
 
+    forbidden = list(_forbidden_characters(text, where))
+    if forbidden:
+        raise BadInput(forbidden)
     builder = _Builder(where)
-    builder.problems.extend(_forbidden_characters(text, where))
-    if not builder.problems:
-        try:
-            for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-                builder.take(event)
-        except yaml.MarkedYAMLError as error:
-            builder.problems.append(_syntax_problem(error, where))
-        except _Stop:
-            pass  # the builder has written down why
-    if builder.value is None and not builder.problems:
-        builder.problems.append(Problem(f"{where}:1", "", "the file is empty"))
-    if builder.problems:
-        raise BadInput(builder.problems)
-    return Document(builder.value, where, builder.lines)
+    try:
+        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            builder.take(event)
+    except yaml.MarkedYAMLError as error:
+        raise BadInput([*builder.refused, _syntax_problem(error, where)]) from None
+    except _Stop:
+        raise BadInput(builder.refused) from None  # the last of them says why
+    if builder.value is None:
+        raise BadInput(builder.refused or [Problem(f"{where}:1", "", "the file is empty")])
+    return Document(builder.value, where, builder.lines, tuple(builder.refused), frozenset(builder.spoilt))
 
 
 def load_file(path: Path) -> Document:
@@ -74,16 +76,20 @@ def parse(model: type[Model], document: Document) -> Model:
     tuple. A text is never taken for a number, nor a number for a text.
 
     Raises:
-        BadInput: with every problem found, each in plain words and with its line.
+        BadInput: with every problem found, each in plain words and with its line, and what was refused in the reading.
     """
     from pydantic import ValidationError
 
     from dermscore.files.wording import problems
 
     try:
-        return model.model_validate_json(json.dumps(document.value), strict=True, extra="forbid")
+        found = model.model_validate_json(json.dumps(document.value), strict=True, extra="forbid")
     except ValidationError as error:
-        raise BadInput(problems(error, model, document)) from error
+        together = [*document.refused, *problems(error, model, document)]
+        raise BadInput(sorted(together, key=lambda problem: problem.line)) from error
+    if document.refused:
+        raise BadInput(document.refused)
+    return found
 
 
 # Everything outside YAML 1.2's c-printable (chapter 5.1).
@@ -94,9 +100,8 @@ _WORDS: Final[Mapping[str, bool | None]] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _MAY_BE_NUMBER: Final = frozenset("-+.0123456789")
-_DECIMAL: Final = re.compile(r"[-+]?[0-9]+")
+_WHOLE: Final = re.compile(r"[-+]?[0-9]+")
 _OCTAL_OR_HEX: Final = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _NOT_A_NUMBER: Final = "NaN and infinities are not used; write a number, or leave the key out where that means no limit"
 
@@ -136,7 +141,8 @@ class _Builder:
     where: str
     value: Any = None
     lines: dict[Steps, int] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    refused: list[Problem] = field(default_factory=list)
+    spoilt: set[Steps] = field(default_factory=set)
     _open: list[_Open] = field(default_factory=list)
     _documents: int = 0
 
@@ -169,8 +175,10 @@ class _Builder:
         self._refuse_decorations(event, path, line)
         if event.implicit[0] and name == "<<":
             self._refuse(top.path, line, "merge keys (<<) are not used; write the keys out")
+            self.spoilt.add(path)
         elif not isinstance(self._resolved(event, path, line), str):
             self._refuse(top.path, line, f"the key {name or '(nothing)'} is not text; put it in quotes")
+            self.spoilt.add(path)
         elif name in top.container:
             self._refuse(path, line, f"the key is given twice, first on line {self.lines[path]}; keep one")
         top.key = name
@@ -226,30 +234,33 @@ class _Builder:
         return self._number(text, path, line)
 
     def _number(self, text: str, path: Steps, line: int) -> str | int | float:
-        if _DECIMAL.fullmatch(text) or _OCTAL_OR_HEX.fullmatch(text):
+        if _WHOLE.fullmatch(text) or _OCTAL_OR_HEX.fullmatch(text):
             if len(text) > MAX_DIGITS:
-                self._refuse(path, line, f"a number of more than {MAX_DIGITS} digits; put it in quotes if it is text")
-                return 0
-            return int(text, 10 if _DECIMAL.fullmatch(text) else 0)
+                what = f"a number of more than {MAX_DIGITS} digits; put it in quotes if it is text"
+                return self._spoil(path, line, what)
+            return int(text, 10 if _WHOLE.fullmatch(text) else 0)
         if _NOT_FINITE.fullmatch(text):
-            self._refuse(path, line, _NOT_A_NUMBER)
-            return 0
-        if not _FLOAT.fullmatch(text):
+            return self._spoil(path, line, _NOT_A_NUMBER)
+        if not DECIMAL.fullmatch(text):
             return text
         value = float(text)
-        if math.isinf(value):
-            self._refuse(path, line, f"{text[:40]} is too large a number")
-            return 0
-        return value
+        return self._spoil(path, line, f"{text[:40]} is too large a number") if math.isinf(value) else value
+
+    def _spoil(self, path: Steps, line: int, what: str) -> int:
+        """Refuse a number; what stands in its place means nothing."""
+        self._refuse(path, line, what)
+        self.spoilt.add(path)
+        return 0
 
     def _refuse_decorations(self, event: Any, path: Steps, line: int) -> None:
         if event.anchor:
             self._refuse(path, line, f"anchors (&{event.anchor}) are not used; write each value out")
         if event.tag:
             self._refuse(path, line, f"tags ({event.tag}) are not used; take it away")
+            self.spoilt.add(path)
 
     def _refuse(self, path: Steps, line: int, what: str) -> None:
-        self.problems.append(Problem(f"{self.where}:{line}", written(path), what))
+        self.refused.append(Problem(f"{self.where}:{line}", written(path), what))
 
     def _stop(self, path: Steps, line: int, what: str) -> None:
         self._refuse(path, line, what)

@@ -9,12 +9,12 @@ from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from dermscore.errors import did_you_mean
+from dermscore.files.numbers import DECIMAL
 from dermscore.model import path_problem
 
 Reader = Callable[[str], Any]
 Word = TypeVar("Word", bound=StrEnum)
 
-_NUMBER: Final = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _WHOLE: Final = re.compile(r"[-+]?[0-9]{1,18}")
 _OUTSTATION: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _YES_NO: Final = {"yes": True, "true": True, "no": False, "false": False}
@@ -23,7 +23,7 @@ _FORMULA: Final = ("=", "@")
 
 def number(text: str) -> float:
     """A finite decimal number."""
-    if not _NUMBER.fullmatch(text):
+    if not DECIMAL.fullmatch(text):
         comma = "; write the decimal point as '.', and no thousands separator" if "," in text else ""
         raise ValueError(f"must be a number, not '{text}'{comma}")
     value = float(text)

@@ -44,3 +44,9 @@ def test_a_near_word_is_suggested_whatever_its_case() -> None:
     assert did_you_mean("max_mW", ["min_mw", "max_mw"]) == "; did you mean 'max_mw'?"
     assert did_you_mean("zzz", ["min_mw"]) == ""
     assert did_you_mean("name", (f"other{number}" for number in range(10_000))) == ""
+
+
+def test_a_problem_knows_its_line_where_it_has_one() -> None:
+    assert Problem("a.yaml:12", "", "x").line == 12
+    assert Problem("a.yaml", "", "x").line == 0
+    assert Problem("C:/a:b", "", "x").line == 0

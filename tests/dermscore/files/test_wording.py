@@ -41,6 +41,8 @@ class Car(BaseModel):
     doors: Annotated[tuple[Wheel, ...], Field(min_length=1)] = (Wheel(size=1),)
     pair: tuple[float, float] = (0, 0)
     width: Annotated[float, Field(gt=0, lt=3)] = 1
+    price: Annotated[int, Field(multiple_of=5)] = 5
+    seats: float | bool | str = 4
     plate: Annotated[str, Field(pattern="^[A-Z]+$")] = "X"
 
     @field_validator("used")
@@ -82,12 +84,15 @@ def test_what_fits_becomes_the_model() -> None:
         ("name: ''", "name: must not be empty"),
         ("name: abcdef", "name: must be no longer than 5 characters"),
         ("width: '2'", "width: must be a number, not '2'; take the quotes away"),
+        ("width: 2_000", "width: must be a number, not '2_000'; write the digits without a separator"),
+        ("seats: []", "seats: must be a number, or true or false, or text, not a list"),
         ("width: 2 m", "width: must be a number, not '2 m'"),
         ("width: true", "width: must be a number, not true"),
         ("width:", "width: must be a number, not nothing"),
         ("width: 0", "width: must be more than 0.0, not 0"),
         ("width: 3", "width: must be less than 3.0, not 3"),
-        ("plate: a1", "plate: String should match pattern '^[A-Z]+$', not 'a1'"),
+        ("plate: a1", "plate: must be like ^[A-Z]+$, not 'a1'"),
+        ("price: 7", "price: must be a multiple of 5, not 7"),
         ("pair: 3", "pair: must be a list (each item on a line that begins with '- '), not 3"),
         ("pair: [1, x]", "pair[1]: must be a number, not 'x'"),
         ("extras: [1]", "extras: must be keys and values (key: value), not a list"),

@@ -6,15 +6,16 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, model_validator
 
 from dermscore.assets import generate
 from dermscore.errors import BadInput, Unreadable
-from dermscore.files.yamlfile import Document, load, load_file
+from dermscore.files.yamlfile import Document, load, load_file, parse
 
 UNHURRIED = settings(deadline=None)  # the machine may be busy with something else
 
@@ -24,9 +25,13 @@ def value(text: str) -> Any:
 
 
 def problems(text: str) -> list[str]:
-    with pytest.raises(BadInput) as caught:
-        load(text, "f.yaml")
-    return [str(problem) for problem in caught.value.problems]
+    """What is refused, whether or not the reading could go on."""
+    try:
+        found = load(text, "f.yaml").refused
+    except BadInput as bad:
+        found = bad.problems
+    assert found
+    return [str(problem) for problem in found]
 
 
 @pytest.mark.parametrize(
@@ -142,6 +147,48 @@ def test_every_problem_is_told_at_once() -> None:
         "f.yaml:5",
         "f.yaml:6",
     ]
+
+
+class Tank(BaseModel):
+    volume: float
+    label: str
+    ports: list[int] = []
+    inner: Tank | None = None
+
+    @model_validator(mode="after")
+    def _holds_something(self) -> Self:
+        if self.volume == 0:
+            raise ValueError("holds nothing")
+        return self
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("volume: .nan\nlable: x", ["1: volume: NaN and", "1: label: is missing", "2: lable: unknown key 'lable'"]),
+        (
+            "volume: 1\nlabel: 5\nports: [1, 1e999, x]",
+            ["2: label: must be text", "3: ports[1]: 1e999 is", "3: ports[2]"],
+        ),
+        (
+            "label: 5\nvolume: 1\nvolume: x",
+            ["1: label: must", "2: volume: must be a number", "3: volume: the key is g"],
+        ),
+        ("volume: !!str 1\nlabel: 5", ["1: volume: tags (", "2: label: must be text"]),
+        ("volume: 1\n5: x\nlabel: 5", ["2: the key 5 is not text", "3: label: must be text"]),
+        ("volume: 1\nlabel: 5\n<<: x", ["2: label: must be text", "3: merge keys"]),
+        ("volume: 1\nlabel: x\ninner: {volume: .nan, label: y}", ["3: inner.volume: NaN and"]),
+        ("volume: 1\nlabel: x\nports: [&x 1]", ["3: ports[0]: anchors (&x)"]),
+    ],
+)
+def test_what_is_refused_in_the_reading_hides_nothing_else_and_brings_nothing_up(
+    text: str, expected: list[str]
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse(Tank, load(text, "f.yaml"))
+    found = [str(problem) for problem in caught.value.problems]
+    assert len(found) == len(expected), found
+    assert all(one.startswith(f"f.yaml:{words}") for one, words in zip(found, expected, strict=True)), found
 
 
 @pytest.mark.parametrize(
