@@ -5,44 +5,21 @@ docs/reference/assets-yaml.md says the same in words.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
-from dermscore.model import Kind, path_problem
+from dermscore.files.fields import Id, OneLine, Percent, SitePath
+from dermscore.model import Kind
 
-_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # Larger than any plant there is. What is beyond was written in watts.
 _MOST_MW: Final = 10_000.0
 _MOST_MWH: Final = 100_000.0
 _MOST_PER_MWH: Final = 1e6
 
 
-def _uuid(text: str) -> str:
-    if not _UUID.fullmatch(text.lower()):
-        raise ValueError(f"'{text}' is not a UUID; write it like 4278e0db-b460-583b-b183-2cf2ff7a54e4")
-    return text.lower()
-
-
-def _path(text: str) -> str:
-    wrong = path_problem(text)
-    if wrong:
-        raise ValueError(wrong)
-    return text
-
-
-def _one_line(text: str) -> str:
-    if not text.isprintable() or text != text.strip():
-        raise ValueError("must be one line of plain text, without blanks at its ends")
-    return text
-
-
-Id = Annotated[str, AfterValidator(_uuid)]
-Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line)]
-Path = Annotated[str, AfterValidator(_path)]
+Name = Annotated[str, Field(min_length=1, max_length=100), OneLine]
 Megawatts = Annotated[float, Field(ge=-_MOST_MW, le=_MOST_MW)]
-Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class SiteEntry(BaseModel):
@@ -51,7 +28,7 @@ class SiteEntry(BaseModel):
     id: Id
     name: Name
     location: Name
-    path: Path | None = None
+    path: SitePath | None = None
 
 
 class AssetEntry(BaseModel):

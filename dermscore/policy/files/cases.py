@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from dermscore.dispatch import Event, arbitrate
-from dermscore.errors import BadInput, Problem, did_you_mean
+from dermscore.errors import BadInput, Problem, Unreadable, did_you_mean
 from dermscore.files.document import Document
 from dermscore.files.yamlfile import load_file, parse
 from dermscore.model import Now
@@ -22,6 +21,8 @@ from dermscore.policy.limits import FLOORS, Amounts, ended
 
 if TYPE_CHECKING:
     from dermscore.policy.files.cases_schema import AccessCase, CasesFile, EventEntry, LimitsCase, ProgramsCase
+
+_NEARLY: Final = (".yml", ".YAML", ".YML", ".json")
 
 Case = TypeVar("Case", "AccessCase", "LimitsCase", "ProgramsCase")
 
@@ -48,18 +49,27 @@ def read_folder(folder: Path) -> tuple[Cases, ...]:
     """Every `*.yaml` of a folder, by name; none where there is no such folder.
 
     Raises:
-        BadInput: with every problem of all of them; `Unreadable` where one cannot be read.
+        BadInput: with every problem of all of them, and of names that look like a case's and are none; `Unreadable`
+            where one cannot be read, or it is no folder.
     """
+    if folder.exists() and not folder.is_dir():
+        raise Unreadable([Problem(str(folder), "", "is no folder; cases are the *.yaml in one")])
     found: list[Cases] = []
-    failed: list[BadInput] = []
+    failed = [_misnamed(path) for path in sorted(folder.glob("*")) if path.suffix in _NEARLY]
     for path in sorted(folder.glob("*.yaml")):
         try:
             found.append(read(load_file(path)))
         except BadInput as bad:
             failed.append(bad)
     if failed:
-        raise type(failed[0])(problem for bad in failed for problem in bad.problems)
+        kind = Unreadable if any(isinstance(bad, Unreadable) for bad in failed) else BadInput
+        raise kind(problem for bad in failed for problem in bad.problems)
     return tuple(found)
+
+
+def _misnamed(path: Path) -> BadInput:
+    """A case that is never run would prove nothing, and nobody would see it."""
+    return BadInput([Problem(str(path), "", f"is not read; name it {path.stem}.yaml")])
 
 
 def failures(policy: Policy, cases: Cases) -> Iterator[Problem]:
@@ -78,7 +88,7 @@ def _failed(
     wrongs: Callable[[Policy, Case, Now], Iterable[str]],
 ) -> Iterator[Problem]:
     for number, case in enumerate(entries):
-        for what in wrongs(policy, case, _now(case.at or cases.file.at)):
+        for what in wrongs(policy, case, Now(cases.file.at if case.at is None else case.at, 0)):
             yield cases.document.problem((section, number), f"{case.name}: {what}")
 
 
@@ -116,15 +126,22 @@ def _programs(policy: Policy, case: ProgramsCase, now: Now) -> Iterator[str]:
     for expected in case.expect:
         found = controls.at(expected.node, expected.mode)
         value, source = (None, "nothing") if found is None else (found.value, found.source)
-        if value != expected.value or expected.source not in (None, source):
+        if not _alike(value, expected.value) or expected.source not in (None, source):
             wanted = _shown(expected.value) + (f" of {expected.source}" if expected.source else "")
             where = f"{expected.mode} at {named(expected.node)}"
             yield f"expected {where} to be {wanted}; it is {_shown(value)} of {source}"
     yield from (f"event {ignored.event.id} does not count: {ignored.reason}" for ignored in controls.ignored)
 
 
+def _alike(one: object, other: object) -> bool:
+    """Whether two values are the same: 1 and true are not, although Python has them equal."""
+    return one == other and isinstance(one, bool) is isinstance(other, bool)
+
+
 def _shown(value: object) -> str:
-    return "nothing" if value is None else f"{value:,.10g}" if isinstance(value, float) else str(value)
+    if value is None or isinstance(value, bool):
+        return "nothing" if value is None else str(value).lower()
+    return f"{value:,.10g}" if isinstance(value, float) else str(value)
 
 
 def _event(entry: EventEntry) -> Event:
@@ -132,17 +149,9 @@ def _event(entry: EventEntry) -> Event:
         id=entry.id,
         node=entry.node,
         program=entry.program,
-        issued_ms=_ms(entry.issued or entry.starts),
-        starts_ms=_ms(entry.starts),
-        ends_ms=_ms(entry.ends),
+        issued_ms=entry.starts if entry.issued is None else entry.issued,
+        starts_ms=entry.starts,
+        ends_ms=entry.ends,
         controls=entry.controls,
-        cancelled_ms=None if entry.cancelled is None else _ms(entry.cancelled),
+        cancelled_ms=entry.cancelled,
     )
-
-
-def _now(at: datetime) -> Now:
-    return Now(_ms(at), 0)
-
-
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

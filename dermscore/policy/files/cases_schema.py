@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from dermscore.dispatch.modes import Mode, Value
+from dermscore.files.fields import Moment, OneLine, TreePath
 from dermscore.policy.access import Role
-from dermscore.policy.files.schema import Path
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=200), OneLine]
 
 
 class AccessCase(BaseModel):
@@ -23,9 +23,9 @@ class AccessCase(BaseModel):
     who: str
     roles: list[Role] | None = None
     action: str
-    path: Path
+    path: TreePath
     w: float | None = None
-    at: AwareDatetime | None = None
+    at: Moment | None = None
     expect: Literal["allowed", "denied"]
     rule: str | None = None
     because: str = ""
@@ -41,21 +41,27 @@ class EventEntry(BaseModel):
     """An event of a programme. `issued` is `starts` where it is left out."""
 
     id: Name
-    node: Path
+    node: TreePath
     program: str
     controls: Annotated[dict[Mode, Value | None], Field(min_length=1)]
-    issued: AwareDatetime | None = None
-    starts: AwareDatetime
-    ends: AwareDatetime
-    cancelled: AwareDatetime | None = None
+    issued: Moment | None = None
+    starts: Moment
+    ends: Moment
+    cancelled: Moment | None = None
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Self:
+        if self.ends <= self.starts:
+            raise ValueError("ends is not later than starts")
+        return self
 
 
 class LimitsCase(BaseModel):
     """Which limits count at a node and a time, after some events. What is not named in `expect` is not looked at."""
 
     name: Name
-    at: AwareDatetime | None = None
-    node: Path
+    at: Moment | None = None
+    node: TreePath
     events: list[EventEntry] = []
     expect: Annotated[dict[str, float | None], Field(min_length=1)]
 
@@ -63,7 +69,7 @@ class LimitsCase(BaseModel):
 class Standing(BaseModel):
     """What stands at a node in a mode; `source` is the id of the event."""
 
-    node: Path
+    node: TreePath
     mode: Mode
     value: Value | None
     source: str | None = None
@@ -73,7 +79,7 @@ class ProgramsCase(BaseModel):
     """What stands when the events of several programmes meet."""
 
     name: Name
-    at: AwareDatetime | None = None
+    at: Moment | None = None
     events: list[EventEntry] = []
     expect: Annotated[list[Standing], Field(min_length=1)]
 
@@ -82,7 +88,7 @@ class CasesFile(BaseModel):
     """A whole file of cases. `at` is the time of those that name none."""
 
     version: Literal[1]
-    at: AwareDatetime
+    at: Moment
     access: list[AccessCase] = []
     limits: list[LimitsCase] = []
     programs: list[ProgramsCase] = []

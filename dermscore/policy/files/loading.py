@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
 from itertools import combinations
 from typing import TypeVar
 
@@ -121,8 +120,8 @@ def _rules(section: str, entries: Sequence[RuleEntry]) -> tuple[Rule, ...]:
             actions=frozenset(action.value for action in entry.actions),
             paths=outermost(entry.paths),
             max_w=entry.max_w,
-            not_before_ms=_ms(entry.not_before),
-            not_after_ms=_ms(entry.not_after),
+            not_before_ms=entry.not_before,
+            not_after_ms=entry.not_after,
             reason=entry.reason,
         )
         for number, entry in enumerate(entries)
@@ -149,7 +148,7 @@ def _controls(controls: Mapping[Mode, Value]) -> Mapping[Mode, Value]:
 
 def _limit(place: str, entry: LimitEntry) -> LimitRule:
     windows = frozenset(map(_window, entry.windows))
-    when = When(_ms(entry.not_before), _ms(entry.not_after), tuple(sorted(windows, key=str)))
+    when = When(entry.not_before, entry.not_after, tuple(sorted(windows, key=str)))
     return LimitRule(place, _nodes(entry), _amounts(entry), when, entry.reason)
 
 
@@ -173,7 +172,3 @@ def _window(entry: WindowEntry) -> Window:
 def _minutes(clock: str) -> int:
     hours, _, minutes = clock.partition(":")
     return int(hours) * 60 + int(minutes)
-
-
-def _ms(moment: datetime | None) -> int | None:
-    return None if moment is None else round(moment.timestamp() * 1000)

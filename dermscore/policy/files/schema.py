@@ -9,36 +9,33 @@ import re
 from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from dermscore.dispatch.modes import Mode, Value, value_problem
 from dermscore.errors import did_you_mean
-from dermscore.model import path_problem
+from dermscore.files.fields import Id, Moment, OneLine, Percent, Stated, TreePath
 from dermscore.policy.access import Action, Role
 from dermscore.policy.limits import CURTAILING
 from dermscore.policy.windows import DAYS
 
-_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_PRINCIPAL: Final = re.compile(r"http:loopback|urn:derms:(gateway|agent):[!-~]+")
+_PROGRAM: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_NOT_ZONES: Final = ("localtime", "posixrules", "posix/", "right/", "Factory")
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 
 
-def _path(text: str) -> str:
-    wrong = None if text == "/" else path_problem(text)
-    if wrong:
-        raise ValueError(wrong)
-    return "" if text == "/" else text
-
-
-def _asset(text: str) -> str:
-    if not _UUID.fullmatch(text.lower()):
-        raise ValueError(f"'{text}' is not an asset's id; write it as in assets.yaml")
-    return text.lower()
-
-
 def _principal(text: str) -> str:
-    if text == "http:loopback" or (text.startswith(("urn:derms:gateway:", "urn:derms:agent:")) and text[-1] != ":"):
-        return text
-    raise ValueError(f"'{text}' is no principal; write http:loopback, urn:derms:gateway:<id> or urn:derms:agent:<id>")
+    if not _PRINCIPAL.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is no principal; write http:loopback, urn:derms:gateway:<id> or urn:derms:agent:<id>"
+        )
+    return text
+
+
+def _program(text: str) -> str:
+    if not _PROGRAM.fullmatch(text):
+        raise ValueError(f"{text!r} is no programme's name; write small letters, digits, '_' and '-', a letter first")
+    return text
 
 
 def _clock(text: str) -> str:
@@ -48,12 +45,17 @@ def _clock(text: str) -> str:
 
 
 def _zone(text: str) -> str:
+    if text.startswith(_NOT_ZONES):
+        raise ValueError(
+            f"'{text}' is another zone on every machine, or counts leap seconds; write it like Europe/Berlin"
+        )
     try:
         ZoneInfo(text)
     except (OSError, ValueError):  # a ZoneInfoNotFoundError is a KeyError; what leads out of the database, a ValueError
         raise ValueError(f"'{text}' is no time zone known here") from None
     except KeyError:
-        near = did_you_mean(text, sorted(zone for zone in available_timezones() if zone[:2] == text[:2]))
+        begin = text[:2].lower()
+        near = did_you_mean(text, sorted(zone for zone in available_timezones() if zone[:2].lower() == begin))
         raise ValueError(f"'{text}' is no time zone known here; write it like Europe/Berlin{near}") from None
     return text
 
@@ -71,12 +73,10 @@ def _controls(controls: dict[Mode, Value]) -> dict[Mode, Value]:
     return controls
 
 
-Path = Annotated[str, AfterValidator(_path)]
-AssetId = Annotated[str, AfterValidator(_asset)]
 Clock = Annotated[str, AfterValidator(_clock)]
 Watts = Annotated[float, Field(ge=0)]
-Percent = Annotated[float, Field(ge=0, le=100)]
-Why = Annotated[str, Field(min_length=1, max_length=200)]
+Rate = Annotated[float, Field(gt=0)]
+Why = Annotated[str, Field(min_length=1, max_length=200), OneLine]
 Seconds = Annotated[int, Field(ge=1, le=31_536_000)]
 Controls = Annotated[dict[Mode, Value], Field(min_length=1), AfterValidator(_controls)]
 
@@ -86,18 +86,18 @@ class PrincipalEntry(BaseModel):
 
     id: Annotated[str, AfterValidator(_principal)]
     roles: Annotated[list[Role], Field(min_length=1)]
-    areas: Annotated[list[Path], Field(min_length=1)] = [""]
+    areas: Annotated[list[TreePath], Field(min_length=1)] = [""]
 
 
 class PeriodEntry(BaseModel):
     """What stands between two moments."""
 
-    not_before: AwareDatetime | None = None
-    not_after: AwareDatetime | None = None
+    not_before: Annotated[Moment | None, Stated] = None
+    not_after: Annotated[Moment | None, Stated] = None
 
     @model_validator(mode="after")
     def _runs_forward(self) -> Self:
-        if self.not_before and self.not_after and self.not_before > self.not_after:
+        if self.not_before is not None and self.not_after is not None and self.not_before > self.not_after:
             raise ValueError("not_before is later than not_after")
         return self
 
@@ -107,8 +107,8 @@ class RuleEntry(PeriodEntry):
 
     roles: Annotated[list[Role], Field(min_length=1)]
     actions: Annotated[list[Action], Field(min_length=1)]
-    paths: Annotated[list[Path], Field(min_length=1)]
-    max_w: Watts | None = None
+    paths: Annotated[list[TreePath], Field(min_length=1)]
+    max_w: Annotated[Watts | None, Stated] = None
     reason: Why
 
     @model_validator(mode="after")
@@ -132,11 +132,11 @@ class ProgramEntry(BaseModel):
 
     primacy: Annotated[int, Field(ge=0, le=255)]
     max_duration_s: Seconds
-    description: Annotated[str, Field(max_length=200)] = ""
+    description: Annotated[str, Field(max_length=200), OneLine] = ""
     on_supersede: Literal["terminate", "resume"] = "terminate"
     market: bool = False
-    paths: Annotated[list[Path], Field(min_length=1)] = [""]
-    defaults: dict[Path, Controls] = {}
+    paths: Annotated[list[TreePath], Field(min_length=1)] = [""]
+    defaults: dict[TreePath, Controls] = {}
 
 
 class WindowEntry(BaseModel):
@@ -157,13 +157,13 @@ class WindowEntry(BaseModel):
 class AmountsEntry(BaseModel):
     """What a limit or a rebound limits, and where."""
 
-    paths: list[Path] = []
-    assets: list[AssetId] = []
-    export_limit_w: Watts | None = None
-    import_limit_w: Watts | None = None
-    generation_limit_w: Watts | None = None
-    load_limit_w: Watts | None = None
-    ramp_w_per_s: Annotated[float, Field(gt=0)] | None = None
+    paths: list[TreePath] = []
+    assets: list[Id] = []
+    export_limit_w: Annotated[Watts | None, Stated] = None
+    import_limit_w: Annotated[Watts | None, Stated] = None
+    generation_limit_w: Annotated[Watts | None, Stated] = None
+    load_limit_w: Annotated[Watts | None, Stated] = None
+    ramp_w_per_s: Annotated[Rate | None, Stated] = None
     reason: Why
 
     @model_validator(mode="after")
@@ -176,10 +176,10 @@ class AmountsEntry(BaseModel):
 class LimitEntry(PeriodEntry, AmountsEntry):
     """A limit at nodes, at certain times."""
 
-    soc_reserve_pct: Percent | None = None
-    soc_min_pct: Percent | None = None
-    soc_max_pct: Percent | None = None
-    fallback_ramp_w_per_s: Annotated[float, Field(gt=0)] | None = None
+    soc_reserve_pct: Annotated[Percent | None, Stated] = None
+    soc_min_pct: Annotated[Percent | None, Stated] = None
+    soc_max_pct: Annotated[Percent | None, Stated] = None
+    fallback_ramp_w_per_s: Annotated[Rate | None, Stated] = None
     windows: list[WindowEntry] = []
 
     @model_validator(mode="after")
@@ -201,6 +201,6 @@ class DispatchFile(BaseModel):
     """The whole of `dispatch.yaml`."""
 
     version: Literal[1]
-    programs: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")], ProgramEntry]
+    programs: dict[Annotated[str, AfterValidator(_program)], ProgramEntry]
     limits: list[LimitEntry] = []
     rebounds: list[ReboundEntry] = []

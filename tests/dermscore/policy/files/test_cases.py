@@ -9,7 +9,7 @@ import pytest
 from policy_helpers import ACCESS, DISPATCH, loaded
 
 from dermscore import policy
-from dermscore.errors import BadInput
+from dermscore.errors import BadInput, Unreadable
 from dermscore.files.yamlfile import load
 from dermscore.policy.files.cases import failures, read, read_folder
 
@@ -100,8 +100,9 @@ def test_cases_that_come_out_say_nothing() -> None:
         (
             "Connect, value: null",
             "Connect, value: true",
-            "f: expected Connect at feeder/F1 to be True; it is nothing of nothing",
+            "f: expected Connect at feeder/F1 to be true; it is nothing of nothing",
         ),
+        ("value: 1.0e6, source", "value: true, source", "to be true of one; it is 1,000,000 of one"),
         ("program: default", "program: vpp", "f: event two does not count: there is no program 'vpp'"),
     ],
 )
@@ -121,6 +122,7 @@ def test_all_files_of_a_folder_are_read_and_every_problem_told(tmp_path: Path) -
     for name in ("b", "a"):
         (tmp_path / f"{name}.yaml").write_text(CASES)
     (tmp_path / "notes.txt").write_text("not a case")
+    (tmp_path / "old").mkdir()
     assert [cases.document.where for cases in read_folder(tmp_path)] == [
         str(tmp_path / "a.yaml"),
         str(tmp_path / "b.yaml"),
@@ -132,6 +134,31 @@ def test_all_files_of_a_folder_are_read_and_every_problem_told(tmp_path: Path) -
     assert [str(problem) for problem in caught.value.problems] == [
         f"{tmp_path / name}.yaml:1: at: is missing; add it" for name in ("a", "b")
     ]
+
+
+@pytest.mark.parametrize("name", ["a.yml", "a.YAML", "a.json"])
+def test_a_case_that_would_never_be_run_is_no_case_that_passes(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(CASES)
+    with pytest.raises(BadInput, match=r"is not read; name it a\.yaml"):
+        read_folder(tmp_path)
+
+
+def test_cases_lie_in_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "cases").write_text(CASES)
+    with pytest.raises(Unreadable, match="is no folder"):
+        read_folder(tmp_path / "cases")
+
+
+def test_one_and_true_are_not_the_same_value() -> None:
+    events = "controls: {TargetW: 1, Connect: true}"
+    text = CASES.replace("controls: {TargetW: 1.0e6}", events).replace("value: 1.0e6", "value: 1")
+    assert said(text.replace("Connect, value: null", "Connect, value: true")) == []
+    assert "to be 1; it is true of one" in said(text.replace("Connect, value: null", "Connect, value: 1"))[0]
+
+
+def test_an_event_lasts() -> None:
+    with pytest.raises(BadInput, match="ends is not later than starts"):
+        said(CASES.replace("ends: 2026-11-23T13:00:00Z, cancelled", "ends: 2026-11-23T11:00:00Z, cancelled"))
 
 
 def test_the_packaged_cases_come_out_and_show_every_action_of_the_packaged_grants() -> None:
