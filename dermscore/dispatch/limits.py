@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import isfinite
+from typing import Final
 
 
 class BoundSource(StrEnum):
@@ -85,7 +87,19 @@ class Limit:
         Raises:
             ValueError: a limit is not a number, or is below 0.
         """
-        for key in self.__slots__[2:]:
-            value = getattr(self, key)
-            if value is not None and not (isfinite(value) and value >= 0):
-                raise ValueError(f"{self.source}: {key} cannot be {value:g}")
+        for name, value in self.stated().items():
+            if not (isfinite(value) and value >= 0):
+                raise ValueError(f"{self.source}: {name} cannot be {value:g}")
+
+    def stated(self) -> Mapping[str, float]:
+        """The amounts that are given, by name."""
+        amounts = {name: getattr(self, name) for name in AMOUNTS}
+        return {name: value for name, value in amounts.items() if value is not None}
+
+    def placed(self, node: str, source: str) -> Limit:
+        """The same amounts at another node, by another name."""
+        return replace(self, node=node, source=source)
+
+
+AMOUNTS: Final = Limit.__slots__[2:]
+"""What can be limited, by name."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dermscore.dispatch.limits import Limit
 from dermscore.guard import Fallback, Together
 from dermscore.model import Asset, Fleet
 from dermscore.policy import Policy
-from dermscore.policy.limits import Amounts
 from dermscore.policy.windows import ALWAYS
 
 
@@ -30,7 +30,7 @@ def edge_fallbacks(policy: Policy, fleet: Fleet) -> Mapping[str, Fallback]:
     return found
 
 
-def _hold(found: dict[str, Fallback], members: tuple[Asset, ...], amounts: Amounts) -> None:
+def _hold(found: dict[str, Fallback], members: tuple[Asset, ...], amounts: Limit) -> None:
     together = Together.of(members)
     export_w = _smaller(amounts.export_limit_w, amounts.generation_limit_w)
     import_w = _smaller(amounts.import_limit_w, amounts.load_limit_w)

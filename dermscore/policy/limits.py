@@ -6,8 +6,8 @@ the envelope keeps the tightest of each.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dermscore.dispatch.arbitration.events import Event
@@ -23,37 +23,20 @@ CURTAILING: Final = LIMITS | SWITCHES
 """The modes that hold back: a limit with a value, and a switch that is off."""
 
 
-@dataclass(frozen=True, slots=True)
-class Amounts:
-    """What is limited, named as in `dermscore.dispatch.limits.Limit`. Magnitudes: None is no limit, 0 means zero."""
-
-    export_limit_w: float | None = None
-    import_limit_w: float | None = None
-    generation_limit_w: float | None = None
-    load_limit_w: float | None = None
-    ramp_w_per_s: float | None = None
-    soc_reserve_pct: float | None = None
-    soc_min_pct: float | None = None
-    soc_max_pct: float | None = None
-    fallback_ramp_w_per_s: float | None = None
-
-    def stated(self) -> Mapping[str, float]:
-        """Those that are given, by name."""
-        found = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {name: value for name, value in found.items() if value is not None}
-
-
 FLOORS: Final = frozenset({"soc_reserve_pct", "soc_min_pct"})
 """The amounts of which more is tighter."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitRule:
-    """A limit on each of `nodes` (tree paths, asset ids) at certain times."""
+    """A limit on each of `nodes` (tree paths, asset ids) at certain times.
+
+    `amounts` is that limit without a place of its own: it is given a node and a source where it counts.
+    """
 
     place: str
     nodes: tuple[str, ...]
-    amounts: Amounts
+    amounts: Limit
     when: When = ALWAYS
     reason: str = ""
 
@@ -67,7 +50,7 @@ class Rebound:
 
     place: str
     nodes: tuple[str, ...]
-    amounts: Amounts
+    amounts: Limit
     lasts_s: int
     after: frozenset[Mode] = CURTAILING
     reason: str = ""
@@ -108,13 +91,13 @@ def in_force(policy: Policy, now: Now, over: Iterable[Ended] = ()) -> tuple[Limi
     """See `dermscore.policy.Policy.limits_at`."""
     past = tuple(over)
     standing = [
-        _limit(node, f"{rule.place}: {rule.reason}", rule.amounts)
+        rule.amounts.placed(node, f"{rule.place}: {rule.reason}")
         for rule in policy.limits
         if rule.when.holds(now)
         for node in rule.nodes
     ]
     following = [
-        _limit(node, f"{rule.place}, after event {last.event}: {rule.reason}", rule.amounts)
+        rule.amounts.placed(node, f"{rule.place}, after event {last.event}: {rule.reason}")
         for rule in policy.rebounds
         for node in rule.nodes
         if (last := _last(rule, node, past, now)) is not None
@@ -132,7 +115,3 @@ def _last(rule: Rebound, node: str, past: Iterable[Ended], now: Now) -> Ended | 
         and each.ended_ms <= now.utc_ms < each.ended_ms + rule.lasts_s * 1000
     ]
     return max(followed, key=lambda each: (each.ended_ms, each.event), default=None)
-
-
-def _limit(node: str, source: str, amounts: Amounts) -> Limit:
-    return Limit(node, source, **amounts.stated())

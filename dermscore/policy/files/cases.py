@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from dermscore.dispatch import Event, arbitrate
+from dermscore.dispatch.limits import AMOUNTS
 from dermscore.errors import BadInput, Problem, Unreadable, did_you_mean
 from dermscore.files.document import Document
 from dermscore.files.yamlfile import load_file, parse
 from dermscore.model import Now
 from dermscore.policy import Allowed, Denied, Policy, Principal
 from dermscore.policy.access import named
-from dermscore.policy.limits import FLOORS, Amounts, ended
+from dermscore.policy.limits import FLOORS, ended
 
 if TYPE_CHECKING:
     from dermscore.policy.files.cases_schema import AccessCase, CasesFile, EventEntry, LimitsCase, ProgramsCase
@@ -111,8 +112,8 @@ def _said(verdict: Allowed | Denied) -> str:
 def _limits(policy: Policy, case: LimitsCase, now: Now) -> Iterator[str]:
     limits = policy.limits_at(now, ended(map(_event, case.events), now))
     for amount, expected in case.expect.items():
-        if amount not in Amounts.__slots__:
-            yield f"there is no limit '{amount}'{did_you_mean(amount, Amounts.__slots__)}"
+        if amount not in AMOUNTS:
+            yield f"there is no limit '{amount}'{did_you_mean(amount, AMOUNTS)}"
             continue
         values = [getattr(limit, amount) for limit in limits if limit.node == case.node]
         stated = [value for value in values if value is not None]

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from dermscore.dispatch.limits import AMOUNTS, Limit
 from dermscore.dispatch.modes import LIMITS, SETPOINTS, Mode, Value
 from dermscore.errors import BadInput, Problem, together
 from dermscore.files.yamlfile import Document, parse
@@ -25,7 +26,7 @@ from dermscore.policy.files.schema import (
     RuleEntry,
     WindowEntry,
 )
-from dermscore.policy.limits import Amounts, LimitRule, Rebound
+from dermscore.policy.limits import LimitRule, Rebound
 from dermscore.policy.windows import DAY_MIN, DAYS, When, Window
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -156,8 +157,8 @@ def _rebound(place: str, entry: ReboundEntry) -> Rebound:
     return Rebound(place, _nodes(entry), _amounts(entry), entry.lasts_s, frozenset(entry.after), entry.reason)
 
 
-def _amounts(entry: AmountsEntry) -> Amounts:
-    return Amounts(**{name: getattr(entry, name, None) for name in Amounts.__slots__})
+def _amounts(entry: AmountsEntry) -> Limit:
+    return Limit("", "", **{name: getattr(entry, name, None) for name in AMOUNTS})
 
 
 def _nodes(entry: AmountsEntry) -> tuple[str, ...]:

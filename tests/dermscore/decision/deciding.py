@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from dermscore.decision.decide import decide
 from dermscore.decision.replay import Past
 from dermscore.decision.request import Aim, Decision, Facts, Request
-from dermscore.dispatch import Event, Mode
+from dermscore.dispatch import Event, Limit, Mode
 from dermscore.intent import Intent
 from dermscore.model import Asset, Fleet, Kind, Measurement, Now, Site, Snapshot
 from dermscore.policy import Policy, Principal, Program, Rule
-from dermscore.policy.limits import Amounts, LimitRule
+from dermscore.policy.limits import LimitRule
 from dermscore.quality import GOOD
 
 MW: Final = 1e6
@@ -69,7 +69,7 @@ def policy(
 def limit(node: str, **amounts: float) -> LimitRule:
     """A limit, such as `limit(S1, export=15)`, in MW."""
     stated = {f"{name}_limit_w": mw * MW for name, mw in amounts.items()}
-    return LimitRule(f"limits[{node}]", (node,), Amounts(**stated), reason="agreed")
+    return LimitRule(f"limits[{node}]", (node,), Limit("", "", **stated), reason="agreed")
 
 
 def reading(

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from dermscore.decision.decide import RELEASE_LEAST_MS, decide, primacy_of
 from dermscore.decision.request import Declined, DeclineKind, Facts, Granted, Part, Request
-from dermscore.dispatch import Event, Mode
+from dermscore.dispatch import Event, Limit, Mode
 from dermscore.model import Impairment, ImpairmentKind, Snapshot, covers
 from dermscore.policy import Policy, Program
-from dermscore.policy.limits import Amounts, Rebound
+from dermscore.policy.limits import Rebound
 from dermscore.quality import GOOD, Validity
 from tests.dermscore.decision.deciding import (
     ASSETS,
@@ -255,7 +255,7 @@ def test_zero_is_always_granted(known: Facts) -> None:
 
 
 def test_a_charge_at_its_reserve_is_not_used() -> None:
-    reserve = replace(limit(S1), amounts=Amounts(soc_reserve_pct=60.0))
+    reserve = replace(limit(S1), amounts=Limit("", "", soc_reserve_pct=60.0))
     kind, says = refused(ask(5.0, "A"), under=policy(limits=[reserve]))
     assert kind is DeclineKind.LIMITS
     assert "60 %" in says
@@ -407,7 +407,7 @@ def test_who_is_away_and_is_another_programs_or_nobodys_is_left_alone() -> None:
 
 
 def test_after_a_curtailment_a_rebound_limit_stands_for_a_while() -> None:
-    under = replace(policy(), rebounds=(Rebound("rebounds[0]", (S1,), Amounts(export_limit_w=4 * MW), 900),))
+    under = replace(policy(), rebounds=(Rebound("rebounds[0]", (S1,), Limit("", "", export_limit_w=4 * MW), 900),))
 
     def curtailed(ago_s: int) -> Event:
         over_ms = NOW.utc_ms - ago_s * 1000

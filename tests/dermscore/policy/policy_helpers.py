@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from dermscore import policy
+from dermscore.dispatch.limits import Limit
 from dermscore.dispatch.modes import Mode
 from dermscore.errors import BadInput
 from dermscore.files.yamlfile import load
@@ -18,7 +19,7 @@ from dermscore.model import Now
 from dermscore.policy import Action, Policy, Program, Role, Rule
 from dermscore.policy.access import outermost
 from dermscore.policy.digest import digest
-from dermscore.policy.limits import CURTAILING, Amounts, LimitRule, Rebound
+from dermscore.policy.limits import CURTAILING, LimitRule, Rebound
 from dermscore.policy.windows import When, Window
 
 MANY: Final = settings(max_examples=5000 if os.environ.get("DERMS_SOAK") == "1" else 100, deadline=None)
@@ -76,7 +77,7 @@ rules = st.builds(
     moments,
     st.sampled_from(["one reason", "another"]),
 )
-amounts = st.builds(Amounts, export_limit_w=bounds, soc_reserve_pct=bounds, ramp_w_per_s=bounds)
+amounts = st.builds(Limit, st.just(""), st.just(""), export_limit_w=bounds, soc_reserve_pct=bounds, ramp_w_per_s=bounds)
 windows = st.builds(
     Window, st.just("UTC"), st.frozensets(st.integers(0, 6), min_size=1), st.just(60), st.sampled_from([30, 90])
 )

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from policy_helpers import DISPATCH, MANY, loaded
 
+from dermscore.dispatch.limits import Limit
 from dermscore.guard import Fallback
 from dermscore.model import Asset, Fleet, Kind, Site
 from dermscore.policy.edge import edge_fallbacks
-from dermscore.policy.limits import Amounts, LimitRule
+from dermscore.policy.limits import LimitRule
 
 B1 = "c135af9e-604f-5f2a-aff0-1c5b43688d0c"
 BATTERY = Asset(B1, "B1", "s1", Kind.BATTERY, 100e6, 40e6, -40e6, 0.9, 1e6)
@@ -85,7 +86,9 @@ rules = st.builds(
         st.sampled_from(["", "feeder/F1", "feeder/F1/site/S1", "feeder/F1/site/S2", B1, "l1"]), min_size=1
     ).map(tuple),
     amounts=st.builds(
-        Amounts,
+        Limit,
+        node=st.just(""),
+        source=st.just(""),
         export_limit_w=magnitudes,
         import_limit_w=magnitudes,
         generation_limit_w=magnitudes,
