@@ -72,6 +72,7 @@ class IntentState(StrEnum):
     RECEIVED = "received"  # the Guard holds it
     ACTIVE = "active"  # the device's own setpoint, read back, is the one asked for
     FOLLOWING = "following"  # the measured power is what was asked for
+    SUSPENDED = "suspended"  # another dispatch has its place for now; it comes back when that ends (`on_supersede`)
     COMPLETE = "complete"  # it ended after its power was seen to follow
     EXPIRED = "expired"  # it ended, and its power was never seen to follow
     REFUSED = "refused"  # the edge would not take it; what it superseded is over
@@ -100,15 +101,19 @@ _PROGRESS = (
     IntentState.FOLLOWING,
 )
 
+_NO_LONGER = TERMINAL | {IntentState.SUSPENDED}
+_AFTER_MOVING = _NO_LONGER - {IntentState.REFUSED}
+
 # Reports are lost and reordered, so a state may jump forward over those whose report never came; never back. What is
 # refused was never taken, so a refusal that arrives after the device was seen to move contradicts it and is not
-# believed.
+# believed. What was suspended is heard of again when a device has it again: an earlier state may be a late report.
 TRANSITIONS: Mapping[IntentState, frozenset[IntentState]] = {
-    IntentState.SUBMITTED: frozenset(_PROGRESS[1:]) | TERMINAL,
-    IntentState.SENT: frozenset(_PROGRESS[2:]) | TERMINAL,
-    IntentState.RECEIVED: frozenset(_PROGRESS[3:]) | TERMINAL,
-    IntentState.ACTIVE: frozenset(_PROGRESS[4:]) | TERMINAL - {IntentState.REFUSED},
-    IntentState.FOLLOWING: TERMINAL - {IntentState.REFUSED},
+    IntentState.SUBMITTED: frozenset(_PROGRESS[1:]) | _NO_LONGER,
+    IntentState.SENT: frozenset(_PROGRESS[2:]) | _NO_LONGER,
+    IntentState.RECEIVED: frozenset(_PROGRESS[3:]) | _NO_LONGER,
+    IntentState.ACTIVE: frozenset(_PROGRESS[4:]) | _AFTER_MOVING,
+    IntentState.FOLLOWING: _AFTER_MOVING,
+    IntentState.SUSPENDED: frozenset(_PROGRESS[3:]) | TERMINAL,
     **{state: frozenset() for state in TERMINAL},
 }
 """Which states may come straight after which."""

@@ -28,7 +28,7 @@ UNVOUCHED: Final = Quality(Validity.QUESTIONABLE, Source.CALCULATED)
 
 NOT_CONFIRMED: Final = "not confirmed within feedback_timeout_s"
 
-_CONFIRMED: Final = frozenset({IntentState.ACTIVE, IntentState.FOLLOWING}) | TERMINAL
+_CONFIRMED: Final = frozenset({IntentState.ACTIVE, IntentState.FOLLOWING, IntentState.SUSPENDED}) | TERMINAL
 _NEVER_IN_FORCE: Final = frozenset({IntentState.REFUSED, IntentState.FAILED})
 
 
@@ -94,8 +94,9 @@ class Flight:
         return not self.final
 
     def in_effect(self, now: Now) -> bool:
-        """Whether it is known to be neither over nor given up, and its hold has not run out."""
-        return not self.over and (self.until_mono_ms is None or now.mono_ms < self.until_mono_ms)
+        """Whether it is known to be neither over, given up nor suspended, and its hold has not run out."""
+        held = self.until_mono_ms is None or now.mono_ms < self.until_mono_ms
+        return held and not self.over and self.state is not IntentState.SUSPENDED
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,21 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon import logs
-from dermscore.decision.decide import decide
+from dermscore.decision.decide import decide, taken_back
 from dermscore.decision.replay import Past
-from dermscore.decision.request import Declined, DeclineKind, Facts, Request
+from dermscore.decision.request import Aim, Declined, DeclineKind, Facts, Request
 from dermscore.intent import Intent, IntentState
 from dermscore.model import Now
 from dermscore.policy import Policy
+from headend import progress, resuming
 from headend.filing import NotTaken, Obstacle, not_taken, taken
 from headend.fleet import LiveFleet, named
 from headend.ledger import Ledger
-from headend.records import Kept
+from headend.records import Dispatch, Kept, Placed
 from headend.store.state import IdTaken, StateStore
 from headend.store.thread import OneThread
 from wire.convert import Report
@@ -74,7 +75,7 @@ class Dispatcher:
     ) -> None:
         self.policy = policy
         self._live, self._store, self._thread, self._clock = live, store, thread, clock
-        self.ledger = Ledger(named(live.fleet))
+        self.ledger = Ledger(named(live.fleet), lambda program: resuming.resumes(self.policy, program))
         self._order_ms = 0
         self._epoch = ""
         self._revisions: dict[str, int] = {}
@@ -83,6 +84,8 @@ class Dispatcher:
         self._watchers: list[Watcher] = []
         self._store_fault = ""
         self._recording = asyncio.Lock()
+        self._deciding = asyncio.Lock()  # held while one decision is taken and carried out
+        self._pace = resuming.Pace(clock())
 
     async def load(self) -> None:
         """Take up what was in force when the headend last ran. Call once, before anything else."""
@@ -93,6 +96,10 @@ class Dispatcher:
         self._epoch = await self._thread.call(self._store.epoch)
         self._revisions = await self._thread.call(self._store.revisions)
         self._newest = await self._thread.call(self._store.newest_intents)
+        self._pace = resuming.Pace(now)
+        waiting = self.ledger.waiting()
+        over = [placed for placed in waiting if not resuming.resumes(self.policy, placed.intent.program)]
+        self.ledger.change(map(progress.dismissed, over), now)
 
     async def submit(self, request: Request) -> Answer:
         """Decide a request and, where it is taken, store it and have it sent. A second one of the same id is answered
@@ -179,6 +186,9 @@ class Dispatcher:
             try:
                 self._tell(self.ledger.expire(self._clock()))
                 await self.record()
+                await self._take_up_again()
+            except SQLAlchemyError as error:
+                self._note_store(str(error))
             except Exception:  # a fault of ours in one dispatch must not end the desk for all, nor the headend
                 log.exception("dispatches could not be kept in step; trying again")
 
@@ -220,7 +230,10 @@ class Dispatcher:
 
     async def _answer(self, request: Request) -> Answer:
         earlier = await self.find(request.id)
-        return await self._decided(request) if earlier is None else self._repeated(request, earlier)
+        if earlier is not None:
+            return self._repeated(request, earlier)
+        async with self._deciding:
+            return await self._decided(request)
 
     def _not_taken(self, request: Request, why: DeclineKind | Obstacle, reason: str) -> NotTaken:
         return not_taken(request, why, reason, self.policy, self._next_order_ms(), self._clock())
@@ -233,19 +246,77 @@ class Dispatcher:
             no = not_taken(request, decision.kind, decision.reason, self.policy, facts.order_ms, now)
             return await self._refuse(no, past)
         dispatch = taken(request, decision, self.policy, facts.order_ms, now)
+        back = self._taken_back(request, facts)
         try:
-            placed = await self._thread.call(self._store.keep, dispatch, decision.parts, past)
+            placed = await self._thread.call(self._store.keep, dispatch, decision.parts, past, back)
         except IdTaken:
             return self._not_taken(request, Obstacle.ID_TAKEN, "another request has this id")
-        self._revisions |= {one.asset_id: one.intent.revision for one in placed}
-        self._newest |= {one.asset_id: one.intent for one in placed}
-        self._note_store("")
-        return Submitted(self._send(Kept(dispatch, placed), now))
+        kept = Kept(dispatch, placed)
+        log.info("dispatch accepted", **_said(kept))
+        changed = self.ledger.add(kept, now) + self.ledger.change(back, now)
+        self._send(placed)
+        self._tell([kept, *changed])
+        return Submitted(kept)
 
-    def _facts(self) -> Facts:
+    def _taken_back(self, request: Request, facts: Facts) -> list[Placed]:
+        """What waits no more because its program releases it."""
+        if request.aim is not Aim.RELEASE:
+            return []
+        known = {(each.dispatch_id, each.asset_id) for each in taken_back(request, facts)}
+        waiting = self.ledger.waiting()
+        mine = [placed for placed in waiting if (placed.intent.dispatch_id, placed.asset_id) in known]
+        return [progress.cancelled(placed, request.id) for placed in mine]
+
+    def _facts(self, again: Dispatch | None = None) -> Facts:
+        """What a new request is decided on, or one that is taken up again, which has its place in the order."""
         holding = {asset_id: placed.intent for asset_id, placed in self.ledger.holding().items()}
         now = self._clock()
-        return Facts(self._live.snapshot(now), self.ledger.standing(now), holding, self._next_order_ms())
+        standing = [event for event in self.ledger.standing(now) if again is None or event.id != again.id]
+        order_ms = self._next_order_ms() if again is None else again.submitted_ms
+        waiting = tuple(placed.intent for placed in self.ledger.waiting())
+        return Facts(self._live.snapshot(now), standing, holding, order_ms, waiting)
+
+    # --- what comes back
+
+    async def _take_up_again(self) -> None:
+        """Decide anew, one by one, what was suspended and stands again."""
+        waiting = self.ledger.waiting()
+        async with self._deciding:
+            now = self._clock()
+            standing = self.ledger.standing(now)
+            if not self._pace.look(waiting, standing, now):
+                return
+            due = resuming.due(waiting, standing, self._live.fleet, self.policy, now)
+            self._pace.found(due)
+            ends_ms = {event.id: event.ends_ms for event in standing}
+            for dispatch_id, waits in due.items():
+                if self._pace.may_try(dispatch_id, waits, self._is_connected, now):
+                    await self._take_up(dispatch_id, ends_ms[dispatch_id])
+
+    def _is_connected(self, asset_id: str) -> bool:
+        return self._live.connection(asset_id) is not None
+
+    async def _take_up(self, dispatch_id: str, ends_ms: int) -> None:
+        kept, now = self.ledger.find(dispatch_id), self._clock()
+        if kept is None:
+            return  # an agent's report has ended it meanwhile
+        request, facts = resuming.again(kept.dispatch, ends_ms, self.policy, now), self._facts(kept.dispatch)
+        decision = decide(request, facts, self.policy, now)
+        past = Past(now, request, facts, decision)
+        match resuming.outcome(kept, decision, now):
+            case resuming.Waits(changed):
+                self._tell(self.ledger.change(changed, now))
+            case resuming.GivenUp(changed):
+                log.warning("a dispatch cannot be taken up again", dispatch=dispatch_id, why=changed[0].reason)
+                await self._thread.call(self._store.take_up, kept.dispatch, (), past, changed)
+                self._tell(self.ledger.change(changed, now))
+            case resuming.TakenUp(dispatch, parts, changed):
+                placed = await self._thread.call(self._store.take_up, dispatch, parts, past, changed)
+                log.info("dispatch taken up again", **_said(Kept(dispatch, placed)))
+                others = self.ledger.take_up(Kept(dispatch, placed), now)
+                self._send(placed)
+                fresh = self.ledger.find(dispatch_id)
+                self._tell([*([] if fresh is None else [fresh]), *others])
 
     def _next_order_ms(self) -> int:
         """Later than every dispatch so far, so that the next is the newest whatever the clock does."""
@@ -260,24 +331,15 @@ class Dispatcher:
             await self._thread.call(self._store.keep, dispatch, (), past)
         return answer
 
-    def _send(self, kept: Kept, now: Now) -> Kept:
-        dispatch = kept.dispatch
-        log.info(
-            "dispatch accepted",
-            dispatch=dispatch.id,
-            who=dispatch.principal,
-            node=dispatch.node,
-            target_w=dispatch.target_w,
-            assets=len(kept.intents),
-            shortfall_w=dispatch.shortfall_w,
-        )
-        changed = self.ledger.add(kept, now)
-        for placed in kept.intents:
+    def _send(self, stored: Iterable[Placed]) -> None:
+        """Hand intents that are durable to the streams of their agents, where they are here."""
+        self._note_store("")
+        for placed in stored:
+            self._revisions[placed.asset_id] = placed.intent.revision
+            self._newest[placed.asset_id] = placed.intent
             connection = self._live.connection(placed.asset_id)
             if connection is not None:
                 connection.deliver(placed.intent)
-        self._tell([kept, *changed])
-        return kept
 
     def _repeated(self, request: Request, earlier: Kept) -> Answer:
         if earlier.dispatch.principal != request.who.id:
@@ -298,3 +360,16 @@ class Dispatcher:
         elif self._store_fault and not fault:
             log.info("the state store works again")
         self._store_fault = fault
+
+
+def _said(kept: Kept) -> dict[str, Any]:
+    """A dispatch in the words of the log."""
+    dispatch = kept.dispatch
+    return {
+        "dispatch": dispatch.id,
+        "who": dispatch.principal,
+        "node": dispatch.node,
+        "target_w": dispatch.target_w,
+        "assets": len(kept.intents),
+        "shortfall_w": dispatch.shortfall_w,
+    }

@@ -11,6 +11,7 @@ from typing import Final
 
 from dermscore.decision.request import Aim
 from dermscore.dispatch import Event, modes
+from dermscore.intent import IntentState
 from dermscore.model import Now
 from headend import progress
 from headend.records import Dispatch, Kept, Placed
@@ -23,8 +24,9 @@ _STEP_MS: Final = 1_000
 class Ledger:
     """Dispatches and intents in force. Owner of every field: the event loop of the headend."""
 
-    def __init__(self, name_of: Callable[[str], str]) -> None:
-        self._name_of = name_of
+    def __init__(self, name_of: Callable[[str], str], resumes: Callable[[str], bool]) -> None:
+        """`name_of` gives an asset's name, `resumes` says of a program whether its dispatches come back."""
+        self._name_of, self._resumes = name_of, resumes
         self._dispatches: dict[str, Dispatch] = {}
         self._intents: dict[str, dict[str, Placed]] = {}  # by dispatch, then asset
         self._ahead_ms: dict[str, int] = {}  # by dispatch: our UTC less our monotonic time when it was taken in
@@ -33,22 +35,75 @@ class Ledger:
         self._changed_intents: dict[tuple[str, int], Placed] = {}
 
     def add(self, kept: Kept, now: Now) -> list[Kept]:
-        """Take in a dispatch that the store has, newer than all others; what it takes over is superseded.
+        """Take in a dispatch that the store has: a new one, or one of those read at start. Of two intents for an asset
+        the one with the larger revision has it; the other is superseded.
 
-        Returns the dispatches that this changed, the new one not among them.
+        Returns the dispatches that this changed, the new one not among them, unless it is read at start and changed.
         """
-        touched: set[str] = set()
-        for placed in kept.intents:
-            holder = self._current.get(placed.asset_id)
-            if holder is not None and holder != kept.dispatch.id:
-                older = self._intents[holder][placed.asset_id]
-                touched |= self._replace(progress.superseded(older, kept.dispatch.id), older)
-        self._dispatches[kept.dispatch.id] = kept.dispatch
-        self._ahead_ms[kept.dispatch.id] = now.utc_ms - now.mono_ms
-        self._intents[kept.dispatch.id] = {placed.asset_id: placed for placed in kept.intents}
-        self._current |= {placed.asset_id: kept.dispatch.id for placed in kept.intents if not placed.over}
-        at_once = {kept.dispatch.id} if kept.dispatch.over else set()  # a release of nothing is not in force
+        dispatch = kept.dispatch
+        self._dispatches[dispatch.id] = dispatch
+        self._ahead_ms[dispatch.id] = now.utc_ms - now.mono_ms
+        self._intents[dispatch.id] = {placed.asset_id: placed for placed in kept.intents}
+        touched = {each for placed in kept.intents for each in self._hold(placed, now)}
+        # A release of nothing is not in force; and of what is read at start all may be over, and that not be said yet.
+        at_once = {dispatch.id} if dispatch.over or all(placed.over for placed in kept.intents) else set()
         return self._settle(touched | at_once, now.utc_ms)
+
+    def take_up(self, kept: Kept, now: Now) -> list[Kept]:
+        """Take in new intents of a dispatch that the ledger has; what they take the place of is over.
+
+        Returns the dispatches that this changed, as `add`.
+        """
+        dispatch, own = kept.dispatch, self._intents[kept.dispatch.id]
+        for placed in kept.intents:
+            before = own.get(placed.asset_id)
+            if before is not None and not before.over:
+                self._replace(progress.renewed(before), before)
+            own[placed.asset_id] = placed
+        self._dispatches[dispatch.id] = self._changed_dispatches[dispatch.id] = dispatch
+        self._ahead_ms[dispatch.id] = now.utc_ms - now.mono_ms
+        touched = {each for placed in kept.intents for each in self._hold(placed, now)}
+        return self._settle(touched | {dispatch.id}, now.utc_ms)
+
+    def change(self, intents: Iterable[Placed], now: Now) -> list[Kept]:
+        """Put these in the places of what they were made of. Returns the dispatches that this changed."""
+        touched: set[str] = set()
+        for placed in intents:
+            touched |= self._replace(placed, self._intents[placed.intent.dispatch_id][placed.asset_id])
+        return self._settle(touched, now.utc_ms)
+
+    def waiting(self) -> list[Placed]:
+        """The intents that come back when what superseded them ends, oldest dispatch first."""
+        return [
+            placed
+            for intents in self._intents.values()
+            for placed in intents.values()
+            if placed.state is IntentState.SUSPENDED
+        ]
+
+    def _hold(self, placed: Placed, now: Now) -> set[str]:
+        """Let an intent have its asset where none newer has it; the ids of the dispatches to be settled."""
+        if placed.over or placed.state is IntentState.SUSPENDED:
+            return set()
+        holder = self.current(placed.asset_id)
+        if holder is not None and holder.intent.revision > placed.intent.revision:
+            return self._replace(self._outdone(placed, holder, now), placed)
+        self._current[placed.asset_id] = placed.intent.dispatch_id
+        return set() if holder is None else self._replace(self._outdone(holder, placed, now), holder)
+
+    def _outdone(self, older: Placed, newer: Placed, now: Now) -> Placed:
+        """What becomes of an intent whose asset is another's now."""
+        mine, by = self._dispatches[older.intent.dispatch_id], self._dispatches[newer.intent.dispatch_id]
+        over = progress.ended(older, self._at_ms(mine.id, now))
+        if over is not older:
+            return over
+        if (
+            mine.aim is Aim.RELEASE and by.submitted_ms < mine.submitted_ms
+        ):  # it was there before, and is taken up again
+            return progress.given_back(older, by.id)
+        if mine.aim is Aim.RELEASE or older.intent.setpoint_w is None or not self._resumes(mine.program):
+            return progress.superseded(older, by.id)
+        return progress.cancelled(older, by.id) if by.aim is Aim.RELEASE else progress.suspended(older, by.id)
 
     def sent(self, asset_id: str, revision: int, now_ms: int) -> list[Kept]:
         """The intent was written to its agent's stream. Returns the dispatches that this changed, as all below do."""
@@ -109,8 +164,8 @@ class Ledger:
         return None if known else placed
 
     def standing(self, now: Now) -> list[Event]:
-        """The targets that are in force, as arbitration wants them: their ends by our clock as it is now. A release
-        holds nothing.
+        """The targets that are not over, as arbitration wants them: their ends by our clock as it is now. Those that
+        are suspended count, for they stand as soon as nothing higher does. A release holds nothing.
         """
         return [
             Event(

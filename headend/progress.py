@@ -2,7 +2,7 @@
 
 A dispatch is as far as the slowest of its intents that still stand. What an agent refused, or another dispatch took
 over, stands no more, and its part is in the shortfall, with the cause, for everyone to see. So is the part of an agent
-that does not answer, until it does.
+that does not answer, until it does, and what is suspended, until it is taken up again.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ SILENT_MS: Final = 10_000
 """How long after an intent was issued its agent may take to say that it has it, before the others go on without."""
 
 _SILENT: Final = "its agent does not answer"
+_SUSPENDED: Final = "another dispatch has it for now"
 _UNHEARD: Final = frozenset({IntentState.SUBMITTED, IntentState.SENT})
 
 _FORWARD: Final = (
@@ -43,8 +44,17 @@ _ENDINGS: Final = (
     IntentState.SUPERSEDED,
     IntentState.REFUSED,
 )
-_NOT_PLACED: Final = frozenset({IntentState.REFUSED, IntentState.FAILED, IntentState.CANCELLED, IntentState.SUPERSEDED})
+_NOT_PLACED: Final = frozenset(
+    {
+        IntentState.REFUSED,
+        IntentState.FAILED,
+        IntentState.CANCELLED,
+        IntentState.SUPERSEDED,
+        IntentState.SUSPENDED,
+    }
+)
 _TAKEN_OVER: Final = frozenset({IntentState.SUPERSEDED, IntentState.CANCELLED})
+_ELSEWHERE: Final = _TAKEN_OVER | {IntentState.SUSPENDED}
 
 
 def sent(placed: Placed) -> Placed:
@@ -59,10 +69,64 @@ def superseded(placed: Placed, by: str) -> Placed:
     return replace(placed, state=IntentState.SUPERSEDED, reason=f"superseded by dispatch {by}")
 
 
+def suspended(placed: Placed, by: str) -> Placed:
+    """Dispatch `by` took the asset over, and when that ends this one comes back."""
+    if placed.over:
+        return placed
+    reason = f"superseded by dispatch {by}, and comes back when that ends"
+    return replace(placed, state=IntentState.SUSPENDED, reason=reason)
+
+
+def renewed(placed: Placed) -> Placed:
+    """Its dispatch was taken up again, with a newer intent for the asset."""
+    return replace(placed, state=IntentState.SUPERSEDED, reason="taken up again by a newer intent")
+
+
+def cancelled(placed: Placed, by: str) -> Placed:
+    """Its own program took it back, by the release `by`."""
+    return replace(placed, state=IntentState.CANCELLED, reason=f"taken back by release {by}")
+
+
+def given_up(placed: Placed, reason: str) -> Placed:
+    """It was to come back and cannot."""
+    return replace(placed, state=IntentState.FAILED, reason=f"cannot be taken up again: {reason}")
+
+
+def dismissed(placed: Placed) -> Placed:
+    """It was to come back, and the policy of now brings nothing back of its program."""
+    reason = "superseded, and by the policy of now its program does not resume"
+    return replace(placed, state=IntentState.SUPERSEDED, reason=reason)
+
+
+def waits(placed: Placed, reason: str) -> Placed:
+    """It is to come back and cannot yet; the same object where that is known."""
+    reason = f"to be taken up again, and cannot be yet: {reason}"
+    return placed if placed.reason == reason else replace(placed, reason=reason)
+
+
+def ended(placed: Placed, now_ms: int) -> Placed:
+    """Its time is over and the asset is another's already: how it ended is what its agent said last."""
+    if placed.over or now_ms < placed.intent.expires_ms:
+        return placed
+    if placed.state is IntentState.FOLLOWING:
+        return replace(placed, state=IntentState.COMPLETE, reason="")
+    return _expired(placed)
+
+
+def given_back(placed: Placed, by: str) -> Placed:
+    """A release has done what it is for: dispatch `by`, which waited below what was released, has the asset."""
+    return replace(placed, state=IntentState.COMPLETE, reason=f"given back to dispatch {by}")
+
+
 def reported(placed: Placed, report: Report) -> Placed:
-    """After an agent's report; unchanged where the report is of another intent, late, or repeated."""
+    """After an agent's report; unchanged where the report is of another intent, late, or repeated.
+
+    What is suspended is over at the edge. No report says anything of how it goes on here, and none suspends.
+    """
     ours = (placed.intent.epoch, placed.intent.revision, placed.intent.dispatch_id)
     if ours != (report.epoch, report.revision, report.dispatch_id):
+        return placed
+    if IntentState.SUSPENDED in (placed.state, report.state):
         return placed
     state = advance(placed.state, report.state)
     if state is placed.state and placed.acked_state is not None:
@@ -79,8 +143,14 @@ def reported(placed: Placed, report: Report) -> Placed:
 
 def overdue(placed: Placed, now_ms: int) -> Placed:
     """Our clock says that the intent is over and its agent has not said how: that is what it says, and no more."""
+    if placed.state is IntentState.SUSPENDED and now_ms >= placed.intent.expires_ms:
+        return replace(placed, state=IntentState.SUPERSEDED, reason="its time was over before it could come back")
     if placed.over or now_ms < placed.intent.expires_ms + GRACE_MS:
         return placed
+    return _expired(placed)
+
+
+def _expired(placed: Placed) -> Placed:
     last = "was never heard of it" if placed.acked_state is None else f"last said {placed.acked_state}"
     return replace(placed, state=IntentState.EXPIRED, reason=f"its time is over; its agent {last}")
 
@@ -148,12 +218,14 @@ def _state(dispatch: Dispatch, members: Sequence[Placed]) -> IntentState:
     states = {placed.state for placed in members}
     if states <= TERMINAL:
         return next(ending for ending in _ENDINGS if ending in states)
-    answering = {placed.state for placed in members if not placed.over and not _silent(placed)}
+    if states.isdisjoint(_FORWARD):
+        return IntentState.SUSPENDED
+    answering = {placed.state for placed in members if placed.state in _FORWARD and not _silent(placed)}
     slowest = next(state for state in _FORWARD if state in (answering or states))
     if dispatch.aim is Aim.RELEASE and slowest is IntentState.FOLLOWING and not any(map(_silent, members)):
         return IntentState.COMPLETE  # released is released: nothing is left to wait for
     # Never back: not when one that was left out answers, nor when it alone is left.
-    return max(slowest, dispatch.state, key=_FORWARD.index)
+    return slowest if dispatch.state not in _FORWARD else max(slowest, dispatch.state, key=_FORWARD.index)
 
 
 def _placing(dispatch: Dispatch, members: Sequence[Placed]) -> tuple[float | None, float | None]:
@@ -174,9 +246,14 @@ def _causes(dispatch: Dispatch, members: Sequence[Placed], name_of: Callable[[st
 
 def _losses(members: Sequence[Placed], name_of: Callable[[str], str]) -> list[str]:
     lost = [placed for placed in members if _lost(placed)]
-    if len(lost) == len(members) and all(placed.state is IntentState.SUPERSEDED for placed in lost):
-        return []
-    return [_loss(placed, name_of, placed.reason or placed.state.value) for placed in lost]
+    states = {placed.state for placed in lost}
+    if len(lost) == len(members) and len(states) == 1 and states <= _ELSEWHERE:
+        return []  # the whole has gone, and its reason says where
+    return [_loss(placed, name_of, _why(placed)) for placed in lost]
+
+
+def _why(placed: Placed) -> str:
+    return _SUSPENDED if placed.state is IntentState.SUSPENDED else placed.reason or placed.state.value
 
 
 def _loss(placed: Placed, name_of: Callable[[str], str], reason: str) -> str:
@@ -188,5 +265,6 @@ def _reason(members: Sequence[Placed], state: IntentState) -> str:
         return members[0].reason
     counts = Counter(placed.state for placed in members)
     if len(counts) == 1:
-        return members[0].reason if state in TERMINAL else ""
-    return ", ".join(f"{counts[each]} of {len(members)} {each}" for each in (*_FORWARD, *_ENDINGS) if counts[each])
+        return "" if state in _FORWARD else members[0].reason
+    each_of = (*_FORWARD, IntentState.SUSPENDED, *_ENDINGS)
+    return ", ".join(f"{counts[each]} of {len(members)} {each}" for each in each_of if counts[each])

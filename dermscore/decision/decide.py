@@ -31,7 +31,8 @@ from dermscore.dispatch import (
 )
 from dermscore.dispatch.check import unheard
 from dermscore.dispatch.words import power
-from dermscore.model import Asset, Measurement, Node, Now, Snapshot, ancestry
+from dermscore.intent import Intent
+from dermscore.model import Asset, Fleet, Measurement, Node, Now, Snapshot, ancestry
 from dermscore.policy import Action, Denied, Policy, Program
 from dermscore.policy.limits import ended
 from dermscore.times import written
@@ -67,6 +68,19 @@ def primacy_of(request: Request, policy: Policy) -> int:
     program = policy.programs.get(request.program)
     base = program.primacy if program else 0
     return base if request.primacy is None else max(base, request.primacy)
+
+
+def ruling(asset: Asset, fleet: Fleet, controls: Controls) -> Control | None:
+    """What an asset obeys: of what stands at its own id and at every path above it, the highest-ranking."""
+    return controls.governing((asset.id, "", *ancestry(fleet.path_of(asset))))
+
+
+def taken_back(request: Request, facts: Facts) -> tuple[Intent, ...]:
+    """The waiting intents that a release ends: those of its program at the node or below. They come back no more."""
+    fleet = facts.snapshot.fleet
+    node = fleet.node(request.node) if request.asset_id is None else None
+    there = {request.asset_id} if node is None else {asset.id for asset in node.assets}
+    return tuple(each for each in facts.waiting if each.program == request.program and each.asset_id in there)
 
 
 def _as_asked(request: Request, facts: Facts) -> Snapshot:
@@ -259,15 +273,20 @@ class _Deciding:
     # --- a release ---
 
     def _release(self, tree: Node) -> Granted:
-        """Give back what the request's program holds at or below the node; what others hold is not touched."""
+        """Give back what the request's program holds at or below the node, and what it waits for; what others hold is
+        not touched.
+        """
         program, holding = self.request.program, self.facts.holding
         controls = arbitrate(self.policy.programs, self.facts.standing, self.now)
         held = [asset for asset in tree.assets if self._holds(asset) or self._strays(asset, controls)]
+        waited = dict.fromkeys(each.dispatch_id for each in taken_back(self.request, self.facts))
+        reason = f"what waited there is taken back: dispatch {', '.join(waited)}" if waited else ""
         if not held:
-            return self._granted((), self.now.utc_ms, reason=f"program {program} holds nothing there")
+            reason = reason or f"program {program} holds nothing there"
+            return self._granted((), self.now.utc_ms, reason=reason)
         ends_ms = [holding[asset.id].expires_ms for asset in held if asset.id in holding]
         parts = tuple(_released(asset, f"released by {program}") for asset in held)
-        return self._granted(parts, max([*ends_ms, self.now.utc_ms + RELEASE_LEAST_MS]))
+        return self._granted(parts, max([*ends_ms, self.now.utc_ms + RELEASE_LEAST_MS]), reason=reason)
 
     def _holds(self, asset: Asset) -> bool:
         """Whether the program holds the asset. Its releases count until they are through: a second repeats them."""
@@ -291,7 +310,7 @@ class _Deciding:
     # --- what several share ---
 
     def _arbitrated(self) -> Controls:
-        """What stands with the request among it, as the newest."""
+        """What stands with the request among it, at its place in the order."""
         return arbitrate(self.policy.programs, [*self.facts.standing, self._event()], self.now)
 
     def _event(self) -> Event:
@@ -308,8 +327,7 @@ class _Deciding:
         )
 
     def _ruling(self, asset: Asset, controls: Controls) -> Control | None:
-        """What the asset obeys, of its own and of all that stands above it."""
-        return controls.governing((asset.id, "", *ancestry(self._path_of(asset))))
+        return ruling(asset, self.facts.snapshot.fleet, controls)
 
     @property
     def _limits(self) -> tuple[Limit, ...]:

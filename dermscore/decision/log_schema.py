@@ -29,6 +29,7 @@ class Known:
     standing: tuple[Event, ...]
     holding: Mapping[str, Intent]
     order_ms: int
+    waiting: tuple[Intent, ...] = ()  # not in lines of before there was such a thing
 
     @classmethod
     def of(cls, facts: Facts) -> Known:
@@ -40,11 +41,12 @@ class Known:
             tuple(facts.standing),
             dict(facts.holding),
             facts.order_ms,
+            tuple(facts.waiting),
         )
 
     def facts(self, fleet: Fleet) -> Facts:
         snapshot = Snapshot(fleet, self.measurements, self.connected, self.impaired)
-        return Facts(snapshot, self.standing, self.holding, self.order_ms)
+        return Facts(snapshot, self.standing, self.holding, self.order_ms, self.waiting)
 
 
 class Line(BaseModel):

@@ -59,14 +59,17 @@ class Request:
 class Facts:
     """What a decision is taken on, besides policy and time.
 
-    `standing` are the targets in force, `holding` the intents that hold assets, by asset id. `order_ms` is later than
-    any standing event's, so that the request is the newest.
+    `standing` are the targets that are not over, those too that wait until what superseded them ends; `holding` the
+    intents that hold assets, by asset id; `waiting` those that were superseded and come back. `order_ms` is when the
+    request counts as made: later than any standing event, so that it is the newest, or, of one that is taken up again,
+    when it was made at first.
     """
 
     snapshot: Snapshot
     standing: Sequence[Event]
     holding: Mapping[str, Intent]
     order_ms: int
+    waiting: Sequence[Intent] = ()
 
 
 @dataclass(frozen=True, slots=True)

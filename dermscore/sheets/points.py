@@ -58,6 +58,7 @@ COMMAND_STATE_CODES: Final[Mapping[str, int]] = {
     "failed": 9,
     "cancelled": 10,
     "superseded": 11,
+    "suspended": 12,
 }
 
 

@@ -105,10 +105,13 @@ class StateStore:
 
     # --- dispatches
 
-    def keep(self, dispatch: Dispatch, parts: Sequence[Part], past: Past | None = None) -> tuple[Placed, ...]:
+    def keep(
+        self, dispatch: Dispatch, parts: Sequence[Part], past: Past | None = None, changed: Iterable[Placed] = ()
+    ) -> tuple[Placed, ...]:
         """Store a dispatch and its intents in one transaction, which gives each intent its revision.
 
         `past` is the decision that made it, kept with it for as long as there is room; None where none was taken.
+        `changed` are older intents that are not as they were because of it.
 
         Raises:
             IdTaken: there is a dispatch of this id already; nothing was stored.
@@ -117,16 +120,30 @@ class StateStore:
         try:
             with self._engine.begin() as connection:
                 connection.execute(tables.dispatches.insert().values(_dispatch_row(dispatch)))
-                epoch = connection.execute(select(tables.identity.c.epoch)).scalar_one()
-                placed = {each.asset_id: _placed(connection, epoch, dispatch, each) for each in _in_lock_order(parts)}
-                if placed:
-                    connection.execute(tables.intents.insert(), [_intent_row(one) for one in placed.values()])
+                placed = _place(connection, dispatch, parts)
+                _record_intents(connection, changed)
                 self._shelf.put(connection, dispatch.id, packed)
         except IntegrityError as error:
             if self.find(dispatch.id) is None:
                 raise
             raise IdTaken(f"there is a dispatch {dispatch.id} already") from error
-        return tuple(placed[part.asset_id] for part in parts)
+        return placed
+
+    def take_up(
+        self, dispatch: Dispatch, parts: Sequence[Part], past: Past, changed: Iterable[Placed]
+    ) -> tuple[Placed, ...]:
+        """Store that a dispatch which is there was decided anew, and its new intents, in one transaction.
+
+        `changed` are its older intents that are over by that.
+        """
+        packed = self._shelf.pack(past)
+        with self._engine.begin() as connection:
+            fresh = _progress_of(dispatch) | {"expires_ms": dispatch.expires_ms, "policy": dispatch.policy}
+            connection.execute(update(tables.dispatches).where(tables.dispatches.c.id == dispatch.id).values(fresh))
+            _record_intents(connection, changed)
+            placed = _place(connection, dispatch, parts)
+            self._shelf.put(connection, dispatch.id, packed)
+        return placed
 
     def record(self, dispatches: Iterable[Dispatch], intents: Iterable[Placed]) -> None:
         """Store how far dispatches and intents have come."""
@@ -134,11 +151,7 @@ class StateStore:
             for dispatch in dispatches:
                 where = tables.dispatches.c.id == dispatch.id
                 connection.execute(update(tables.dispatches).where(where).values(_progress_of(dispatch)))
-            for placed in intents:
-                key = (tables.intents.c.asset_id == placed.asset_id) & (
-                    tables.intents.c.revision == placed.intent.revision
-                )
-                connection.execute(update(tables.intents).where(key).values(_progress_of_intent(placed)))
+            _record_intents(connection, intents)
 
     def expect(self, fleet: Fleet) -> None:
         """Decisions will be taken on this fleet: make ready what the first of them would wait for."""
@@ -177,19 +190,35 @@ class StateStore:
     def _kept(self, query: Any) -> list[Kept]:
         with self._engine.connect() as connection:
             dispatches = [_dispatch(row) for row in connection.execute(query).mappings()]
-            by_dispatch: dict[str, list[Placed]] = defaultdict(list)
+            by_dispatch: dict[str, dict[str, Placed]] = defaultdict(dict)
             ids = [dispatch.id for dispatch in dispatches]
             for start in range(0, len(ids), 500):  # below any limit on bound parameters
                 some = tables.intents.c.dispatch_id.in_(ids[start : start + 500])
-                ordered = select(tables.intents).where(some).order_by(tables.intents.c.asset_id)
-                for row in connection.execute(ordered).mappings():
-                    by_dispatch[row["dispatch_id"]].append(_read_placed(row))
-        return [Kept(dispatch, tuple(by_dispatch[dispatch.id])) for dispatch in dispatches]
+                key = (tables.intents.c.asset_id, tables.intents.c.revision)
+                for row in connection.execute(select(tables.intents).where(some).order_by(*key)).mappings():
+                    by_dispatch[row["dispatch_id"]][row["asset_id"]] = _read_placed(row)  # the newest of each asset
+        return [Kept(dispatch, tuple(by_dispatch[dispatch.id].values())) for dispatch in dispatches]
 
 
 def _in_lock_order(parts: Iterable[Part]) -> list[Part]:
     """By asset id: two headends that lock the same rows in the same order cannot deadlock."""
     return sorted(parts, key=lambda part: part.asset_id)
+
+
+def _place(connection: Connection, dispatch: Dispatch, parts: Sequence[Part]) -> tuple[Placed, ...]:
+    """Give the parts their revisions and store them as intents, in the order of the parts."""
+    epoch = connection.execute(select(tables.identity.c.epoch)).scalar_one()
+    placed = {each.asset_id: _placed(connection, epoch, dispatch, each) for each in _in_lock_order(parts)}
+    if placed:
+        connection.execute(tables.intents.insert(), [_intent_row(one) for one in placed.values()])
+    return tuple(placed[part.asset_id] for part in parts)
+
+
+def _record_intents(connection: Connection, intents: Iterable[Placed]) -> None:
+    """How far these intents have come."""
+    for placed in intents:
+        key = (tables.intents.c.asset_id == placed.asset_id) & (tables.intents.c.revision == placed.intent.revision)
+        connection.execute(update(tables.intents).where(key).values(_progress_of_intent(placed)))
 
 
 def _placed(connection: Connection, epoch: str, dispatch: Dispatch, part: Part) -> Placed:
@@ -201,7 +230,7 @@ def _placed(connection: Connection, epoch: str, dispatch: Dispatch, part: Part) 
         dispatch_id=dispatch.id,
         setpoint_w=part.setpoint_w,
         reversion_w=part.reversion_w,
-        issued_ms=min(dispatch.submitted_ms, dispatch.updated_ms),  # the former orders, and may run ahead of the clock
+        issued_ms=dispatch.updated_ms,  # when it was decided; what orders it may run ahead of the clock
         expires_ms=dispatch.expires_ms,
         program=dispatch.program,
         primacy=dispatch.primacy,

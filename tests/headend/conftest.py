@@ -241,8 +241,10 @@ async def desk(tmp_path: Path, fleet: Fleet, policy: Policy, clocks: Clocks, bla
 
 @pytest.fixture
 def restart(tmp_path: Path, fleet: Fleet, policy: Policy, clocks: Clocks, blank: Any) -> Any:
-    """`async with restart() as desk:` starts a desk on the same store, as often as you like."""
-    return lambda: dispatching(tmp_path, fleet, policy, clocks, blank)
+    """`async with restart() as desk:` starts a desk on the same store, as often as you like; `restart(other)` under
+    another policy.
+    """
+    return lambda under=policy: dispatching(tmp_path, fleet, under, clocks, blank)
 
 
 @contextlib.asynccontextmanager

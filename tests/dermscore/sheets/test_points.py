@@ -230,5 +230,5 @@ def test_every_quantity_has_a_meaning_and_is_local_or_published() -> None:
 
 def test_every_state_of_an_intent_has_a_code_and_codes_never_change() -> None:
     assert set(COMMAND_STATE_CODES) == {"idle", *(state.value for state in IntentState)}
-    assert list(COMMAND_STATE_CODES.values()) == list(range(12))
+    assert list(COMMAND_STATE_CODES.values()) == list(range(13))
     assert COMMAND_STATE_CODES["following"] == 5
