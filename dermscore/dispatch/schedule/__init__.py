@@ -66,14 +66,16 @@ def plan(
         solution = exact.solve(problem)
         if isinstance(solution, Refused):
             return solution
-        return _plan(problem, method, solution.power_w, solution.soc_wh, solution)
+        return _plan(batteries.ids, problem, method, solution.power_w, solution.soc_wh, solution)
     found = myopic.solve(problem)
-    return found if isinstance(found, Refused) else _plan(problem, method, *found, None)
+    return found if isinstance(found, Refused) else _plan(batteries.ids, problem, method, *found, None)
 
 
-def _plan(problem: Problem, method: str, power_w: Table, soc_wh: Table, solution: exact.Solution | None) -> Plan:
+def _plan(
+    ids: tuple[str, ...], problem: Problem, method: str, power_w: Table, soc_wh: Table, solution: exact.Solution | None
+) -> Plan:
     return Plan(
-        tuple(problem.batteries.ids[place] for place in problem.back),
+        ids,
         power_w[:, problem.back],
         soc_wh[:, problem.back],
         power_w.sum(axis=1) + problem.other_w,

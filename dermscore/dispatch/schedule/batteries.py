@@ -112,12 +112,16 @@ def _sound(batteries: Batteries) -> Iterator[tuple[str, Flags]]:
 
 def in_tree_order(batteries: Batteries) -> tuple[Batteries, Indices]:
     """Sorted so that those at or below any node are neighbours, and where each one went."""
-    keys = [(order_key(path), name) for path, name in zip(batteries.paths, batteries.ids, strict=True)]
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    moved: dict[str, Any] = {"ids": tuple(batteries.ids[at] for at in order)}
-    moved["paths"] = tuple(batteries.paths[at] for at in order)
-    moved |= {name: getattr(batteries, name)[order] for name in _COLUMNS}
-    return replace(batteries, **moved), np.argsort(np.array(order, dtype=np.intp))
+    at_path: dict[str, list[int]] = {}
+    for at, path in enumerate(batteries.paths):
+        at_path.setdefault(path, []).append(at)
+    names = batteries.ids
+    order = [at for path in sorted(at_path, key=order_key) for at in sorted(at_path[path], key=names.__getitem__)]
+    moved: dict[str, Any] = {"ids": tuple(map(names.__getitem__, order))}
+    moved["paths"] = tuple(map(batteries.paths.__getitem__, order))
+    places = np.array(order, dtype=np.intp)
+    moved |= {name: getattr(batteries, name)[places] for name in _COLUMNS}
+    return replace(batteries, **moved), np.argsort(places)
 
 
 def order_key(path: str) -> str:

@@ -103,13 +103,14 @@ class Problem:
         each = self.batteries
         given, charge = np.empty_like(power_w), np.empty((self.intervals + 1, len(each.ids)))
         charge[0] = each.soc_wh
+        low, high, taken, stored = self.low_wh, self.high_wh, self.hours / each.efficiency, self.hours * each.efficiency
         for at in range(self.intervals):
             soc = charge[at]
-            most = (soc - self.low_wh) * each.efficiency / self.hours
-            least = (soc - self.high_wh) / each.efficiency / self.hours
-            power = given[at] = np.minimum(np.maximum(power_w[at], least), most)
-            moved = np.where(power > 0, power / each.efficiency, power * each.efficiency) * self.hours
-            charge[at + 1] = np.minimum(np.maximum(soc - moved, self.low_wh), self.high_wh)
+            power = np.maximum(power_w[at], (soc - high) / stored, out=given[at])
+            np.minimum(power, (soc - low) / taken, out=power)
+            moved = np.maximum(power * taken, power * stored)  # the first is more above 0, the second below
+            np.maximum(soc - moved, low, out=charge[at + 1])
+            np.minimum(charge[at + 1], high, out=charge[at + 1])
         return given, charge
 
     def cost(self, power_w: Table) -> float:

@@ -148,7 +148,7 @@ def test_limits_on_a_battery_and_of_the_charge(method: Any) -> None:
         Limit("F0", "b", soc_reserve_pct=40, soc_min_pct=10, soc_max_pct=60),
         Limit("elsewhere", "c", export_limit_w=0.0),
     ]
-    result = planned(batteries(), prices=[100, 20, 20, 20, 20, 20, 100], limits=limits, method=method)
+    result = planned(batteries(), prices=[100, 20, 25, 25, 25, 25, 100], limits=limits, method=method)
     assert result.power_w.max() <= 0.5 * MW
     assert result.power_w.min() == -0.25 * MW
     assert (round(result.soc_wh.min()), round(result.soc_wh.max())) == (0.8 * MW, 1.2 * MW)
