@@ -48,6 +48,14 @@ def test_whatever_was_seen_to_move_is_not_refused_afterwards() -> None:
     assert advance(S.SENT, S.REFUSED) is S.REFUSED
 
 
+@pytest.mark.parametrize("state", PROGRESS)
+def test_what_is_suspended_comes_back_when_a_device_has_it_again_or_is_over(state: IntentState) -> None:
+    assert advance(state, S.SUSPENDED) is S.SUSPENDED
+    assert S.SUSPENDED not in TERMINAL
+    assert advance(S.SUSPENDED, state) is (state if state in (S.ACTIVE, S.FOLLOWING) else S.SUSPENDED)
+    assert all(advance(S.SUSPENDED, over) is over for over in TERMINAL)
+
+
 @given(reports=st.lists(st.sampled_from(PROGRESS), min_size=1))
 def test_reports_of_progress_give_the_same_state_in_any_order(reports: list[IntentState]) -> None:
     def after(some: list[IntentState]) -> IntentState:

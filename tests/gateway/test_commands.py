@@ -165,6 +165,20 @@ def test_no_number_gets_through_that_is_outside_the_row(value: float) -> None:
 # What becomes of a command.
 
 
+def test_a_suspended_command_is_waited_for_by_nobody_and_is_heard_of_again_when_a_device_has_it() -> None:
+    clock = Clock()
+    known = accept(Commands(), Wish(CONTRACT.command["target"], 1.0, 0.0), TARGET, "cmd-0", clock.now)
+    for state in (IntentState.FOLLOWING, IntentState.SUSPENDED):
+        known, flight = follow(known, told("cmd-0", state))
+    assert flight is not None
+    assert (flight.under_way, flight.over) == (False, False)
+    assert overdue(known, replace(clock.now, mono_ms=flight.overdue_mono_ms)) == (known, ())
+    assert follow(known, told("cmd-0", IntentState.RECEIVED)) == (known, None)
+    _, flight = follow(known, told("cmd-0", IntentState.ACTIVE))
+    assert flight is not None
+    assert flight.state is IntentState.ACTIVE
+
+
 def test_a_command_follows_its_reports_and_never_back() -> None:
     known = accept(Commands(), Wish(CONTRACT.command["target"], 1.0, 0.0), TARGET, "cmd-0", Clock().now)
     known, flight = follow(known, told("cmd-0", IntentState.ACTIVE, delivered_w=5.0))
@@ -232,6 +246,7 @@ def test_a_target_is_in_effect_until_it_is_over_or_its_hold_has_run_out() -> Non
     flight = flown(TARGET, of=of).flights["cmd-0"]
     assert flight.in_effect(clock.now)
     assert not replace(flight, state=IntentState.SUPERSEDED).in_effect(clock.now)
+    assert not replace(flight, state=IntentState.SUSPENDED).in_effect(clock.now)
     clock.advance(59.999)
     assert flight.in_effect(clock.now)
     clock.advance(0.001)

@@ -68,6 +68,10 @@ def after(*states: S, aim: Aim = Aim.TARGET) -> Dispatch:
         ([S.REFUSED, S.REFUSED], S.REFUSED),
         ([S.SUPERSEDED, S.SUPERSEDED], S.SUPERSEDED),
         ([S.SUPERSEDED, S.REFUSED], S.SUPERSEDED),
+        ([S.SUSPENDED, S.SUSPENDED], S.SUSPENDED),
+        ([S.SUSPENDED, S.FOLLOWING], S.FOLLOWING),
+        ([S.SUSPENDED, S.COMPLETE], S.SUSPENDED),
+        ([S.SUSPENDED, S.FAILED], S.SUSPENDED),
     ],
 )
 def test_a_dispatch_is_as_far_as_what_stands_of_it(states, result):
@@ -178,6 +182,26 @@ def test_reports_in_any_order_never_leave_a_terminal_state_or_go_back(states):
         elif fresh.state not in TERMINAL:
             assert order.index(fresh.state) >= order.index(one.state)
         one = fresh
+
+
+def test_what_is_suspended_heeds_no_agent_and_ends_with_its_time():
+    one = progress.suspended(placed("a", 1.0, S.FOLLOWING), "higher")
+    assert (one.state, one.over) == (S.SUSPENDED, False)
+    for state in S:
+        assert progress.reported(one, Report("a", "e", 1, "d", state, "", 5, None)) is one
+    assert progress.overdue(one, 999) is one
+    assert progress.overdue(one, 1000).state is S.SUPERSEDED
+    over = placed("a", 1.0, S.COMPLETE)
+    assert progress.suspended(over, "higher") is over
+
+
+def test_an_intent_whose_asset_is_anothers_at_its_end_ended_as_it_was_last_seen():
+    following, active = placed("a", 1.0, S.FOLLOWING), placed("a", 1.0, S.ACTIVE)
+    assert progress.ended(following, 999) is following
+    assert progress.ended(following, 1000).state is S.COMPLETE
+    assert progress.ended(active, 1000).state is S.EXPIRED
+    refused = placed("a", 1.0, S.REFUSED)
+    assert progress.ended(refused, 1000) is refused
 
 
 def test_expiry_waits_for_the_agents_word_and_then_says_that_it_never_came():

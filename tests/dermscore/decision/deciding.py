@@ -94,12 +94,13 @@ def facts(
     away: Iterable[str] = (),
     standing: Iterable[Event] = (),
     holding: Iterable[Intent] = (),
+    waiting: Iterable[Intent] = (),
     **snapshot: Any,
 ) -> Facts:
     """All assets heard at 0 MW, or those of `readings`; connected but for those `away`."""
     heard = {name: reading(name) for name in ASSETS} if readings is None else {each.asset_id: each for each in readings}
     known = Snapshot(FLEET, heard, frozenset(ASSETS) - set(away), **snapshot)
-    return Facts(known, tuple(standing), {each.asset_id: each for each in holding}, NOW.utc_ms + 1)
+    return Facts(known, tuple(standing), {each.asset_id: each for each in holding}, NOW.utc_ms + 1, tuple(waiting))
 
 
 def but(*changed: Measurement) -> list[Measurement]:
@@ -171,7 +172,9 @@ def some_facts(draw: st.DrawFn) -> Facts:
         intent(name, draw(st.none() | st.just(9.0)), draw(_PROGRAMS), "e0")
         for name in sorted(draw(st.sets(st.sampled_from(sorted(ASSETS)))))
     ]
-    return facts(readings, away=draw(st.sets(st.sampled_from("ABC"))), standing=standing, holding=holding)
+    waiting = [intent(name, 9.0, draw(_PROGRAMS), "e1") for name in draw(st.sets(st.sampled_from("AB")))]
+    away = draw(st.sets(st.sampled_from("ABC")))
+    return facts(readings, away=away, standing=standing, holding=holding, waiting=waiting)
 
 
 @st.composite

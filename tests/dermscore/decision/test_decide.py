@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dermscore.decision.decide import RELEASE_LEAST_MS, decide, primacy_of
+from dermscore.decision.decide import RELEASE_LEAST_MS, decide, primacy_of, taken_back
 from dermscore.decision.request import Declined, DeclineKind, Facts, Granted, Part, Request
 from dermscore.dispatch import Event, Limit, Mode
 from dermscore.model import Impairment, ImpairmentKind, Snapshot, covers
@@ -451,6 +451,30 @@ def test_a_release_is_delivered_for_a_while_and_again_when_asked_again() -> None
 def test_a_release_of_nothing_is_done_at_once_and_says_so() -> None:
     found = granted(ask(None, S1), facts(holding=[intent("A", 3, "scada")]))
     assert (found.parts, found.ends_ms, found.reason) == ((), NOW.utc_ms, "program operator holds nothing there")
+
+
+def test_a_release_takes_back_what_its_program_waits_for_there_and_touches_nobody_who_holds_it() -> None:
+    held = [intent(name, 20.0, "scada", "hold") for name in "ABC"]
+    waiting = [intent("A", 5.0), intent("B", 3.0), intent("C", 7.0, of="far"), intent("A", 1.0, "market", "another's")]
+    known = facts(holding=held, waiting=waiting, standing=[event("hold", "", "scada", 60.0)])
+    for node, ended in ((S1, waiting[:2]), ("B", waiting[1:2]), ("", waiting[:3])):
+        request = ask(None, node)
+        assert taken_back(request, known) == tuple(ended)
+        released = granted(request, known)
+        assert released.parts == ()
+        dispatches = dict.fromkeys(each.dispatch_id for each in ended)
+        assert released.reason == f"what waited there is taken back: dispatch {', '.join(dispatches)}"
+    own = granted(ask(None, S1), facts(holding=[intent("B", 3.0, of="newer")], waiting=waiting))
+    assert (setpoints(own), own.reason) == ({"B": None}, "what waited there is taken back: dispatch older")
+
+
+def test_what_is_taken_up_again_has_its_old_place_among_equals() -> None:
+    newer = event("newer", "A", "operator", 4.0)
+    known = facts(but(reading("A", 4.0, setpoint=4.0)), standing=[newer], holding=[intent("A", 4.0, of="newer")])
+    assert setpoints(granted(ask(20.0, S1), known)) == {"A": 12.0, "B": 8.0}
+    again = replace(known, order_ms=newer.issued_ms - 1)
+    assert setpoints(granted(ask(20.0, S1), again)) == {"B": 16.0}
+    assert refused(ask(5.0, "A"), again)[0] is DeclineKind.OUTRANKED
 
 
 def test_a_stray_setpoint_is_released_with_the_rest() -> None:

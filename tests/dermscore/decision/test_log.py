@@ -126,6 +126,13 @@ def test_a_line_names_its_fleet_by_the_digest_of_what_it_says() -> None:
     assert len(digest) == 64
 
 
+def test_a_line_of_before_anything_waited_is_read() -> None:
+    fleet, decision = lines()
+    older = decision.replace(b',"waiting":[]', b"")
+    assert older != decision
+    assert list(read([fleet, older], "log")) == [past()]
+
+
 def test_every_key_of_a_line_is_in_the_reference() -> None:
     page = (Path(__file__).parents[3] / "docs" / "reference" / "decision-log.md").read_text()
     keys = [*FleetLine.model_fields, *DecisionLine.model_fields, *Known.__slots__, *Granted.__slots__]
