@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 LATEST_MS = 253_402_300_799_999
+"""The last moment that can be written."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 _FORM = "is not an RFC 3339 time such as 2031-05-01T12:00:00Z"

@@ -111,11 +111,14 @@ def show_difference(old: Path, new: Path, as_json: bool) -> None:
         _refuse(bad, _COULD_NOT_TELL, as_json)
     changes = difference(before, after)
     if as_json:
-        listed = [{"kind": change.kind.value, "words": change.words} for change in changes]
+        listed = [{"kind": each.kind.value, "loosens": each.kind.loosens, "words": each.words} for each in changes]
         digests = {"old": before.digest, "new": after.digest}
         click.echo(json.dumps({"same": not changes, **digests, "changes": listed}))
     else:
         click.echo("\n".join(_said(changes)) if changes else "the same: nothing changes")
+        if changes:
+            loosening = sum(each.kind.loosens for each in changes)
+            click.echo(f"{loosening} of {len(changes)} allow more or loosen; {before.digest} becomes {after.digest}")
     click.get_current_context().exit(_WRONG if changes else 0)
 
 

@@ -5,6 +5,7 @@ Pure: the moment is an argument. The zones are those of the IANA time zone datab
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -12,10 +13,11 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from dermscore.model import Now
-from dermscore.times import written
+from dermscore.times import LATEST_MS, written
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MIN: Final = 1440
+WEEK_MIN: Final = DAY_MIN * len(DAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +36,26 @@ class Window:
 
     def holds(self, now: Now) -> bool:
         """Whether `now` lies in it."""
-        local = datetime.fromtimestamp(now.utc_ms // 1000, _zone(self.zone))
-        minute, today = local.hour * 60 + local.minute, local.weekday()
+        return self.covers(local_minute(self.zone, now))
+
+    def covers(self, week_minute: int) -> bool:
+        """Whether a minute of the week of its zone (Monday 00:00 is 0) lies in it."""
+        today, minute = divmod(week_minute, DAY_MIN)
         if self.begins_min < self.ends_min:
             return today in self.days and self.begins_min <= minute < self.ends_min
         late = today in self.days and minute >= self.begins_min
         return late or ((today - 1) % 7 in self.days and minute < self.ends_min)
 
+    @property
+    def turns(self) -> Iterator[int]:
+        """The minutes of the week at which it begins and ends."""
+        for day in self.days:
+            over_midnight = 0 if self.begins_min < self.ends_min else DAY_MIN
+            yield day * DAY_MIN + self.begins_min
+            yield (day * DAY_MIN + self.ends_min + over_midnight) % WEEK_MIN
+
     def __str__(self) -> str:
-        days = "daily" if len(self.days) == len(DAYS) else " ".join(DAYS[day] for day in sorted(self.days))
-        return f"{days} {_clock(self.begins_min)} to {_clock(self.ends_min)} {self.zone}"
+        return f"{named_days(self.days)} {clock(self.begins_min)} to {clock(self.ends_min)} {self.zone}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +68,8 @@ class When:
 
     def holds(self, now: Now) -> bool:
         """Whether `now` is such a time."""
-        begun = self.not_before_ms is None or self.not_before_ms <= now.utc_ms
-        over = self.not_after_ms is not None and self.not_after_ms < now.utc_ms
-        return begun and not over and (not self.windows or any(window.holds(now) for window in self.windows))
+        stands = lasts(self.not_before_ms, self.not_after_ms, now.utc_ms, now.utc_ms + 1)
+        return stands and (not self.windows or any(window.holds(now) for window in self.windows))
 
     def __str__(self) -> str:
         words = [str(window) for window in self.windows]
@@ -66,6 +77,21 @@ class When:
 
 
 ALWAYS: Final = When()
+
+
+def edges(first_ms: int | None, last_ms: int | None) -> tuple[int | None, int | None]:
+    """When something begins to stand, and when no longer (UTC ms; None: never), by the first and last moment of it.
+
+    What lasts as long as times can be written has no end.
+    """
+    return first_ms, None if last_ms is None or last_ms >= LATEST_MS else last_ms + 1
+
+
+def lasts(first_ms: int | None, last_ms: int | None, from_ms: int | None, until_ms: int | None) -> bool:
+    """Whether something with a first and a last moment stands all through a time (`until_ms` excluded)."""
+    first, past = edges(first_ms, last_ms)
+    begun = first is None or (from_ms is not None and first <= from_ms)
+    return begun and (past is None or (until_ms is not None and until_ms <= past))
 
 
 def period(first_ms: int | None, last_ms: int | None) -> list[str]:
@@ -97,7 +123,19 @@ def stretch(from_ms: int | None, until_ms: int | None) -> str:
     return f"{begins} to {moment(until_ms - 1)}" if until_ms % 1000 == 1 else f"{begins} until {moment(until_ms)}"
 
 
-def _clock(minute: int) -> str:
+def local_minute(zone: str, now: Now) -> int:
+    """The minute of the week that the clocks of a zone show (Monday 00:00 is 0)."""
+    local = datetime.fromtimestamp(now.utc_ms // 1000, _zone(zone))
+    return local.weekday() * DAY_MIN + local.hour * 60 + local.minute
+
+
+def named_days(days: Collection[int]) -> str:
+    """Days of the week (0 is Monday) in words."""
+    return "daily" if len(days) == len(DAYS) else " ".join(DAYS[day] for day in sorted(days))
+
+
+def clock(minute: int) -> str:
+    """A minute of the day as the files have it."""
     return f"{minute // 60:02}:{minute % 60:02}"
 
 

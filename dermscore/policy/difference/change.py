@@ -5,19 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dermscore.policy.difference.week import Stretch
 from dermscore.policy.rights.matrix import Span
 from dermscore.policy.rights.regions import Region
 
 
 class Kind(StrEnum):
-    """What became of something."""
+    """What became of something. What lets more happen comes first: it is what an approver must see."""
 
-    MORE = "allowed now"
-    LESS = "no longer allowed"
+    MORE = "more is allowed"
     LOOSER = "loosened"
+    LESS = "less is allowed"
     TIGHTER = "tightened"
-    PROGRAM = "programme"
+    PROGRAM = "programmes"
     WRITTEN = "written otherwise"
+
+    @property
+    def loosens(self) -> bool:
+        """Whether more may happen now than before."""
+        return self in (Kind.MORE, Kind.LOOSER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """Whose right to what, where, a change is about."""
+    """Whose right to what, where, a change is about: a principal's with all its roles, or a role's by itself."""
 
     who: str
     action: str
@@ -39,9 +45,21 @@ class Right:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A node's standing limit before and after, and when: the tightest of all that hold then; None is no limit."""
+
+    node: str
+    amount: str
+    when: Stretch
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """What changed, in words. `right` says it in figures where somebody may do more or less."""
+    """What changed, in words. `right` and `standing` say it in figures, where it is about such a thing."""
 
     kind: Kind
     words: str
     right: Right | None = None
+    standing: Standing | None = None

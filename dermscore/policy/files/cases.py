@@ -18,7 +18,8 @@ from dermscore.files.yamlfile import load_file, parse
 from dermscore.model import Now
 from dermscore.policy import Allowed, Denied, Policy, Principal
 from dermscore.policy.access import named
-from dermscore.policy.limits import FLOORS, ended
+from dermscore.policy.limits import ended
+from dermscore.policy.tightness import tightest
 
 if TYPE_CHECKING:
     from dermscore.policy.files.cases_schema import AccessCase, CasesFile, EventEntry, LimitsCase, ProgramsCase
@@ -116,10 +117,9 @@ def _limits(policy: Policy, case: LimitsCase, now: Now) -> Iterator[str]:
             yield f"there is no limit '{amount}'{did_you_mean(amount, AMOUNTS)}"
             continue
         values = [getattr(limit, amount) for limit in limits if limit.node == case.node]
-        stated = [value for value in values if value is not None]
-        tightest = (max if amount in FLOORS else min)(stated, default=None)
-        if tightest != expected:
-            yield f"expected {amount} at {named(case.node)} to be {_shown(expected)}; it is {_shown(tightest)}"
+        found = tightest(amount, (value for value in values if value is not None))
+        if found != expected:
+            yield f"expected {amount} at {named(case.node)} to be {_shown(expected)}; it is {_shown(found)}"
 
 
 def _programs(policy: Policy, case: ProgramsCase, now: Now) -> Iterator[str]:

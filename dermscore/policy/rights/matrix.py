@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 
+from dermscore.model import covers
 from dermscore.policy import Action, Policy, Role, Rule
 from dermscore.policy.rights.regions import Region, regions
+from dermscore.policy.windows import edges, lasts
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,36 +78,54 @@ def roles() -> tuple[Subject, ...]:
     return tuple(Subject(role, frozenset({role.value}), ("",)) for role in sorted(Role))
 
 
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What decides on one subject's right to one action: the rules that concern it, and its areas."""
+
+    areas: tuple[str, ...]
+    grants: tuple[Rule, ...]
+    forbids: tuple[Rule, ...]
+
+    @classmethod
+    def of(cls, policy: Policy, who: Subject, action: str) -> Basis:
+        """Only the rules about its roles and the action; a policy of hundreds has few of each."""
+        grants, forbids = (
+            tuple(rule for rule in rules if rule.concerns(who.roles, action))
+            for rules in (policy.grants, policy.forbids)
+        )
+        return cls(who.areas, grants, forbids)
+
+    @property
+    def paths(self) -> set[str]:
+        """The paths at which it may change."""
+        return {*self.areas, *(path for rule in (*self.grants, *self.forbids) for path in rule.paths)}
+
+    def spans(self, path: str, below: bool) -> tuple[Span, ...]:
+        """The right at `path`, or at anything below it that no rule names, over all time."""
+        if not any(covers(area, path) for area in self.areas):
+            return (Span(None, None, None),)
+        grants = [rule for rule in self.grants if rule.reaches(path)]
+        meets = Rule.reaches if below else Rule.meets
+        forbids = [rule for rule in self.forbids if meets(rule, path)]
+        found = {edge for rule in (*grants, *forbids) for edge in edges(rule.not_before_ms, rule.not_after_ms)}
+        turns = sorted(turn for turn in found if turn is not None)
+        bounds = zip([None, *turns], [*turns, None], strict=True)
+        return _joined([_span(begin, end, grants, forbids) for begin, end in bounds])
+
+
 def matrix(policy: Policy, subjects: Iterable[Subject]) -> list[Entry]:
     """Every entry of `subjects`, by subject, action and path."""
-    paths = named_paths(policy)
     return [
         Entry(each, action, region)
         for each in subjects
         for action in Action
-        for region in regions(paths, partial(spans, policy, each, action))
+        for region in _regions(policy, each, action)
     ]
 
 
-def named_paths(policy: Policy) -> set[str]:
-    """The paths at which somebody's right may change."""
-    ruled = {path for rule in (*policy.grants, *policy.forbids) for path in rule.paths}
-    return ruled | {area for areas in policy.areas.values() for area in areas}
-
-
-def spans(policy: Policy, who: Subject, action: str, path: str, below: bool) -> tuple[Span, ...]:
-    """The right to `action` at `path`, or at anything below it that no rule names, over all time."""
-    inside = Rule("", who.roles, frozenset(), who.areas).reaches(path)
-    grants = [rule for rule in policy.grants if inside and rule.concerns(who.roles, action) and rule.reaches(path)]
-    meets = Rule.reaches if below else Rule.meets
-    forbids = [rule for rule in policy.forbids if inside and rule.concerns(who.roles, action) and meets(rule, path)]
-    edges = sorted({edge for rule in (*grants, *forbids) for edge in _edges(rule) if edge is not None})
-    bounds = zip([None, *edges], [*edges, None], strict=True)
-    return _joined([_span(begin, end, grants, forbids) for begin, end in bounds])
-
-
-def _edges(rule: Rule) -> tuple[int | None, int | None]:
-    return rule.not_before_ms, None if rule.not_after_ms is None else rule.not_after_ms + 1
+def _regions(policy: Policy, who: Subject, action: str) -> list[Region[tuple[Span, ...]]]:
+    basis = Basis.of(policy, who, action)
+    return regions(basis.paths, basis.spans)
 
 
 def _span(begin: int | None, end: int | None, grants: list[Rule], forbids: list[Rule]) -> Span:
@@ -122,10 +141,7 @@ def _span(begin: int | None, end: int | None, grants: list[Rule], forbids: list[
 
 
 def _stands(rule: Rule, begin: int | None, end: int | None) -> bool:
-    """Whether the rule stands all through a time in which no rule begins or ends."""
-    first, past = _edges(rule)
-    begun = first is None or (begin is not None and first <= begin)
-    return begun and (past is None or (end is not None and end <= past))
+    return lasts(rule.not_before_ms, rule.not_after_ms, begin, end)
 
 
 def _bound(rule: Rule) -> float:

@@ -64,7 +64,7 @@ paths = st.lists(st.sampled_from(["a", "b", "aa"]), max_size=3).map("/".join)
 some_paths = st.lists(paths, min_size=1, max_size=3).map(outermost)
 moments = st.none() | st.integers(0, 5)
 powers = st.none() | st.integers(-3, 3).map(float)
-bounds = st.none() | st.integers(0, 3).map(float)
+bounds = st.none() | st.sampled_from([0.0, 1.0, 1.0000001, 2.0, 3.0])
 roles = st.frozensets(st.sampled_from([Role.VIEWER, Role.OPERATOR]), min_size=1)
 rules = st.builds(
     Rule,
@@ -98,11 +98,27 @@ rebounds = st.builds(
     st.just(CURTAILING) | st.just(frozenset({Mode.EXP_LIM_W})),
     st.just("why"),
 )
+looking_alike = st.sampled_from([1.0, 1.0000001, True, "1.0", "true", "True"])
 defaults = st.dictionaries(
-    paths, st.dictionaries(st.sampled_from([Mode.EXP_LIM_W, Mode.VOLT_VAR]), st.just(1.0), min_size=1), max_size=1
+    paths,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            Mode.EXP_LIM_W: st.sampled_from([1.0, 1.0000001, 2.0]),
+            Mode.CONNECT: st.booleans(),
+            Mode.VOLT_VAR: looking_alike,
+        },
+    ).filter(bool),
+    max_size=1,
 )
 facts = st.tuples(
-    st.integers(0, 2), st.integers(1, 2), st.just(""), st.sampled_from(["terminate", "resume"]), defaults, st.booleans()
+    st.integers(0, 2),
+    st.integers(1, 2),
+    st.sampled_from(["", "one", "One"]),
+    st.sampled_from(["terminate", "resume"]),
+    defaults,
+    st.booleans(),
+    some_paths,
 )
 
 

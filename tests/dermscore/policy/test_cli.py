@@ -98,11 +98,21 @@ def test_the_difference_decides_the_exit(folder: Path, tmp_path: Path) -> None:
     (other / "dispatch.yaml").write_text(DISPATCH)
     changed = run("diff", folder, other)
     assert changed.exit_code == 1
-    assert changed.stdout.splitlines()[0] == "allowed now:"
-    assert changed.stdout.splitlines()[-2:] == ["written otherwise:", "  grants[1] differs in max_w: contract 7"]
+    lines = changed.stdout.splitlines()
+    assert lines[0] == "more is allowed:"
+    assert lines[-3:-1] == ["written otherwise:", "  grants[1] differs in max_w 6 MW, it was 5 MW"]
     found = facts(run("diff", folder, other, "--json"))
     assert found["same"] is False
-    assert found["changes"][-1] == {"kind": "written otherwise", "words": "grants[1] differs in max_w: contract 7"}
+    assert found["changes"][-1] == {
+        "kind": "written otherwise",
+        "loosens": False,
+        "words": "grants[1] differs in max_w 6 MW, it was 5 MW",
+    }
+    loosening = sum(each["loosens"] for each in found["changes"])
+    assert (
+        lines[-1]
+        == f"{loosening} of {len(found['changes'])} allow more or loosen; {found['old']} becomes {found['new']}"
+    )
     (other / "access.yaml").write_text("version: 2\n")
     assert run("diff", folder, other).exit_code == 2
 
