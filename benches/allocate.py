@@ -28,7 +28,7 @@ from math import fsum
 import numpy as np
 
 from dermscore.dispatch import Allocation, Columns, Limit, allocate
-from dermscore.dispatch.rules import CAPACITY_SHARE, MERIT_ORDER, RULES, SOC_BALANCE
+from dermscore.dispatch.allocation.rules import CAPACITY_SHARE, MERIT_ORDER, RULES, SOC_BALANCE
 
 SIZES = {10_000: 51, 100_000: 15, 1_000_000: 5}
 """Devices, and how many times each is timed; the median counts."""

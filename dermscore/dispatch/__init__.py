@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dermscore.dispatch.allocate import CAPACITY_SHARE, Allocation, Broken, Share, ShortfallCause, allocate
+from dermscore.dispatch.allocation.allocate import CAPACITY_SHARE, Allocation, Broken, Share, ShortfallCause, allocate
+from dermscore.dispatch.allocation.explain import explain
 from dermscore.dispatch.arbitration.arbitrate import Control, Controls, Ignored, Next, Superseded, arbitrate
 from dermscore.dispatch.arbitration.events import Event, EventStatus, OnSupersede, Program
 from dermscore.dispatch.check import Accepted, Refused, check_asset
-from dermscore.dispatch.envelope import Envelope, envelope
-from dermscore.dispatch.explain import explain
+from dermscore.dispatch.envelope.envelope import Envelope, envelope
 from dermscore.dispatch.limits import Bound, Bounds, BoundSource, Excluded, Limit
 from dermscore.dispatch.modes import Mode, Value
 
 if TYPE_CHECKING:
-    from dermscore.dispatch.columns import Columns
+    from dermscore.dispatch.envelope.plain import Columns
 
 __all__ = [
     "CAPACITY_SHARE",
@@ -56,6 +56,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name != "Columns":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from dermscore.dispatch.columns import Columns
+    from dermscore.dispatch.envelope.plain import Columns
 
     return Columns

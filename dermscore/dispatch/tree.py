@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 Column = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Indices = NDArray[np.intp]
+_Any = TypeVar("_Any", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +127,15 @@ class Tree:
             level.add_to_parents(sums)
         return sums
 
-    def per_leaf(self, nodes: Column) -> Column:
+    @cached_property
+    def _own(self) -> Indices:
+        """How many leaves of its own each holder has."""
+        _, starts = self._holders
+        return np.diff(starts, append=len(self.leaf_node))
+
+    def per_leaf(self, nodes: NDArray[_Any]) -> NDArray[_Any]:
         """Each leaf's node's value; of a single node's tree its one value, which broadcasts."""
-        return nodes if len(nodes) == 1 else nodes[self.leaf_node]
+        return nodes if len(nodes) == 1 else np.repeat(nodes[self._holders[0]], self._own)
 
     def inherited(self, marked: Flags) -> Indices:
         """The nearest marked node at or above each node; the root where there is none."""

@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from dermscore.dispatch import Allocation, Columns, Limit, allocate
-from dermscore.dispatch.rules import CAPACITY_SHARE
+from dermscore.dispatch.allocation.rules import CAPACITY_SHARE
 from dermscore.model import covers
 
 PATHS: Final = ("a", "a/b", "a/c", "d", "d/e", "d/e/f")
@@ -49,11 +49,7 @@ class Nest:
     def best(self, target_w: float) -> tuple[float, float] | None:
         """The least |shortfall| that any powers leave, and the least cost of such; None where no powers keep all."""
         count = len(self.at)
-        program = highspy.Highs()
-        program.setOptionValue("output_flag", False)
-        low, high = np.array(self.low_w), np.array(self.high_w)
-        program.addVars(count, np.maximum(low, 0), np.maximum(high, 0))  # what each injects
-        program.addVars(count, np.maximum(-high, 0), np.maximum(-low, 0))  # what each absorbs
+        program = self._devices()
         program.addVar(0, highspy.kHighsInf)  # the shortfall's magnitude
         for column, cost in enumerate((*self.cost, *self.cost, _MISSED)):
             program.changeColCost(column, cost)
@@ -73,6 +69,34 @@ class Nest:
             return None
         missed = program.getSolution().col_value[2 * count]
         return missed, program.getInfo().objective_function_value - _MISSED * missed
+
+    def farthest(self, node: str, sign: int) -> float | None:
+        """The most (`sign` 1) or least (-1) net power of a node under its own limits and those inside it; None where no
+        powers keep them.
+        """
+        count = len(self.at)
+        program = self._devices()
+        for column, path in enumerate(self.at):
+            if covers(node, path):
+                program.changeColCost(column, -sign)
+                program.changeColCost(count + column, sign)
+        for limit in self.limits:
+            if covers(node, limit.node):
+                self._add(program, limit)
+        program.run()
+        if program.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            return None
+        return -sign * program.getInfo().objective_function_value
+
+    def _devices(self) -> highspy.Highs:
+        """What each injects, and then what each absorbs."""
+        program = highspy.Highs()
+        program.setOptionValue("output_flag", False)
+        program.setOptionValue("threads", 1)  # HiGHS keeps to one number of threads in a process, and plans take one
+        low, high = np.array(self.low_w), np.array(self.high_w)
+        program.addVars(len(self.at), np.maximum(low, 0), np.maximum(high, 0))
+        program.addVars(len(self.at), np.maximum(-high, 0), np.maximum(-low, 0))
+        return program
 
     def _add(self, program: highspy.Highs, limit: Limit) -> None:
         inject = [n for n, path in enumerate(self.at) if covers(limit.node, path)]

@@ -14,9 +14,9 @@ from dermscore.dispatch.words import power
 from dermscore.model import Node, Now, Snapshot
 
 if TYPE_CHECKING:
-    from dermscore.dispatch.bounding import Bounding, Side
-    from dermscore.dispatch.columns import Columns
-    from dermscore.dispatch.reach import Reach
+    from dermscore.dispatch.columns import AssetColumns
+    from dermscore.dispatch.envelope.bounding import Bounding, Side
+    from dermscore.dispatch.envelope.reach import Reach
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Envelope:
     hold_s: float = 0.0
 
     @property
-    def columns(self) -> Columns:
+    def columns(self) -> AssetColumns:
         """The assets, as columns."""
         return self.arrays.columns
 
@@ -44,8 +44,9 @@ class Envelope:
     def bounds_of(self, name: str) -> Bounds:
         """The bounds of an asset (by id) or of a node (by path), those of the nodes inside it counted.
 
-        What takes no part is counted at what was last measured of it, at 0 W where nothing was. A limit of a node
-        above does not show here, only in what `allocate` gives.
+        Of what takes no part they are what was last measured of it, 0 W where nothing was. A node has the sum of those
+        who take part, and the others leave of its limits what they do. A limit of a node above does not show here,
+        only in what `allocate` gives.
 
         Raises:
             KeyError: there is no such asset or node here.
@@ -65,6 +66,11 @@ class Envelope:
         return {asset_id: self.bounds_of(asset_id) for asset_id in self._in_order if asset_id not in self.excluded}
 
     @cached_property
+    def nodes(self) -> Mapping[str, Bounds]:
+        """The bounds of every node, by path, those of the nodes inside it counted."""
+        return {path: self._reach.bounds(at) for at, path in enumerate(self.columns.tree.paths)}
+
+    @cached_property
     def excluded(self) -> Mapping[str, Excluded]:
         """Who cannot be asked, by id, and why."""
         place = self.columns.ratings.place
@@ -81,13 +87,13 @@ class Envelope:
 
     @cached_property
     def _reach(self) -> Reach:
-        from dermscore.dispatch.reach import Reach
+        from dermscore.dispatch.envelope.reach import Reach
 
         return Reach.of(self.arrays)
 
     def _excluded(self, place: int) -> Excluded:
         source = self.arrays.source(int(self.arrays.out[place]))
-        return Excluded(self.columns.ratings.ids[place], source, self.arrays.details[self.arrays.out_detail[place]])
+        return Excluded(self.columns.ratings.ids[place], source, self.arrays.words(self.arrays.out_detail[place]))
 
     def _bound(self, side: Side, place: int) -> Bound:
         return Bound(float(side.w[place]), self.arrays.source_of(side, place), self.words_of(side, place))
@@ -95,7 +101,7 @@ class Envelope:
     def words_of(self, side: Side, place: int) -> str:
         """An asset's bound in words, with the number where the words of a limit do not have it already."""
         w, source = float(side.w[place]), self.arrays.source_of(side, place)
-        said = self.arrays.details[side.detail[place]]
+        said = self.arrays.words_of(side, place)
         if source is BoundSource.SOC:
             return self._charge(side, place, w, said)
         if source in (BoundSource.RATING, BoundSource.GIVEN):
@@ -151,7 +157,7 @@ def envelope(
     Raises:
         ValueError: `hold_s` or `within_s` is not a number of seconds, or is below 0; or there is no node.
     """
-    from dermscore.dispatch.situation import Situation
+    from dermscore.dispatch.envelope.situation import Situation
 
     if tree is None:  # what nobody's types keep out in a notebook
         raise ValueError("there is no node to bound: fleet.node(path) gives None where no site is at or below the path")

@@ -13,14 +13,14 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from dermscore.dispatch.check import Refused
-from dermscore.dispatch.envelope import Envelope
+from dermscore.dispatch.envelope.envelope import Envelope
 from dermscore.dispatch.limits import BoundSource, Excluded
 from dermscore.dispatch.words import power
 from dermscore.model import Node, Snapshot
 
 if TYPE_CHECKING:
-    from dermscore.dispatch.columns import Columns
-    from dermscore.dispatch.solve import Solution
+    from dermscore.dispatch.allocation.solve import Solution
+    from dermscore.dispatch.envelope.plain import Columns
     from dermscore.dispatch.tree import Column, Tree
 
 CAPACITY_SHARE = "capacity share"
@@ -147,7 +147,7 @@ class Allocation:
     @cached_property
     def broken(self) -> tuple[Broken, ...]:
         """The limits of nodes that could not be kept; empty where all are."""
-        from dermscore.dispatch.settle import broken
+        from dermscore.dispatch.allocation.settle import broken
 
         paths = self.envelope.columns.tree.paths
         return tuple(
@@ -170,7 +170,7 @@ class Allocation:
         return Share(self._id(place), raw_w, setpoint_w, not same, cause, held)
 
     def _cause(self, place: int, more_w: float) -> str:
-        from dermscore.dispatch.solve import BY_MAX, BY_MIN
+        from dermscore.dispatch.allocation.solve import BY_MAX, BY_MIN
 
         arrays, by = self.envelope.arrays, int(self.solution.bound_by[place])
         if by >= 0:
@@ -181,7 +181,7 @@ class Allocation:
         return f"{taken} {power(abs(more_w))} because others are bound"
 
     def _node_limit(self, node: int) -> tuple[BoundSource, str]:
-        from dermscore.dispatch.settle import node_limit
+        from dermscore.dispatch.allocation.settle import node_limit
 
         return node_limit(self.solution.state, node, self.solution.up)
 
@@ -224,8 +224,8 @@ def allocate(
         Allocation, with the shortfall and its causes where not all could be placed; Refused for a target that is not a
         number, an unknown rule, an envelope of another node, or a device whose dead band is in reach.
     """
-    from dermscore.dispatch.rules import RULES
-    from dermscore.dispatch.solve import solve
+    from dermscore.dispatch.allocation.rules import RULES
+    from dermscore.dispatch.allocation.solve import solve
 
     if not isfinite(target_w):
         return Refused("the target is not a number")

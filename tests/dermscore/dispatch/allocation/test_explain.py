@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from dermscore.dispatch import explain
+from dermscore.dispatch.allocation.rules import RULES
 from dermscore.dispatch.limits import BoundSource
-from dermscore.dispatch.rules import RULES
 
-PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "allocation.md").read_text()
+PAGE = (Path(__file__).parents[4] / "docs" / "reference" / "allocation.md").read_text()
 
 
 def test_the_example_of_the_page_runs_and_gives_what_stands_beside_it() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dermscore.dispatch.allocate import Allocation
+from dermscore.dispatch.allocation.allocate import Allocation
 from dermscore.dispatch.check import Refused
 from dermscore.dispatch.words import power
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dermscore.dispatch.fill import Filled, Vessels, fill
+from dermscore.dispatch.allocation.fill import Filled, Vessels, fill
 from dermscore.dispatch.tree import Tree
 
 ROOT = np.zeros(1, dtype=np.intp)

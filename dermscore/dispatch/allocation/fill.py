@@ -78,16 +78,16 @@ def fill(vessels: Vessels, roots: Indices, amount: Column) -> Filled:
     wanted = np.zeros(len(vessels.cap))
     wanted[roots] = np.minimum(amount, most[roots])
     is_root = np.zeros(len(vessels.cap), dtype=bool)
-    is_root[roots] = True
     capped = np.zeros_like(is_root)
-    surface = _Surface(vessels, is_root)
+    surface = _Surface(vessels)
     active = roots
     while len(active):
+        is_root[active] = True
+        surface.part(is_root)
         surface.settle(active, wanted[active], most[active])
         active = surface.overfull(is_root)
         wanted[active] = vessels.cap[active]
-        is_root[active] = capped[active] = True
-        surface.part(is_root)
+        capped[active] = True
     return Filled(surface.taken, surface.ruler, capped)
 
 
@@ -96,14 +96,12 @@ class _Surface:
     """The levels at which the water stands, while they are being found. Owned by the one call of `fill`."""
 
     vessels: Vessels
-    is_root: Flags
     level: Column = field(init=False)  # by node: that of the root that rules it
-    ruler: Indices = field(init=False)
+    ruler: Indices = field(init=False)  # by node: that root
     taken: Column = field(init=False)  # by leaf
     totals: Column = field(init=False)  # by node: what its members took, its own cap not counted
-    slopes: Column = field(init=False)  # by node: how fast they would take more
     _scratch: Column = field(init=False)
-    _moving: Flags = field(init=False)
+    _moving: Flags = field(init=False)  # by leaf: who would take more
     _width: Column = field(init=False)  # by node: the weights and the offsets together
     _sunk: Column = field(init=False)
     _brim: float = field(init=False)  # a level at which every vessel is full for certain
@@ -114,7 +112,7 @@ class _Surface:
         self.taken = np.zeros_like(vessels.room)
         self._scratch = np.zeros_like(vessels.room)
         self._moving = np.zeros(len(vessels.room), dtype=bool)
-        self.part(self.is_root)
+        self.ruler = np.zeros(len(vessels.cap), dtype=np.intp)
         depth = vessels.room if vessels.offset is None else vessels.room + vessels.offset
         np.divide(depth, vessels.weight, out=self._scratch, where=vessels.weight > 0)
         self._width = vessels.tree.sums(vessels.weight)
@@ -122,7 +120,7 @@ class _Surface:
         self._brim = 2 * float(np.max(self._scratch, initial=0.0))
 
     def part(self, is_root: Flags) -> None:
-        """Let each root rule all below it, down to the next."""
+        """Let each root rule all below it, down to the next. What no root rules keeps its level, which is 0."""
         self.ruler = self.vessels.tree.inherited(is_root)
         self._ruled = is_root[self.ruler]
 
@@ -130,19 +128,26 @@ class _Surface:
         """Find the level of each of `roots` at which it takes what is wanted, all of them at once."""
         low, high = np.zeros(len(roots)), np.full(len(roots), self._brim)
         level = np.where(wanted < most, np.minimum(self._first_guess(roots, wanted), high), high)
-        done, number = np.zeros(len(roots), dtype=bool), 0
-        while not done.all():
+        close, full = _CLOSE * wanted, wanted >= most
+        number = 0
+        while True:
             self._stand(roots, level)
             lacking = wanted - self.totals[roots]
-            done = (np.abs(lacking) <= _CLOSE * wanted) | (wanted >= most)
+            done = (np.abs(lacking) <= close) | full
+            if done.all():
+                return
             low = np.where(lacking >= 0, level, low)
             high = np.where(lacking <= 0, level, high)
             middle = _middle(low, high)
             guess = self._newton(roots, level, lacking)
-            inside = (low <= guess) & (guess < high) & (number <= _FREE_ROUNDS or number % 2 == 0)
+            inside = (low <= guess) & (guess < high)
+            if number > _FREE_ROUNDS and number % 2:
+                inside[:] = False
             guess = np.where(inside, guess, middle)
             number += 1
             done |= (guess == level) | (middle == low) | (number == _ROUNDS)
+            if done.all():
+                return
             level = np.where(done, level, guess)
 
     def _first_guess(self, roots: Indices, wanted: Column) -> Column:
@@ -152,7 +157,7 @@ class _Surface:
 
     def _newton(self, roots: Indices, level: Column, lacking: Column) -> Column:
         """Where the curve would meet the mark if nothing bent on the way; infinite where it is flat."""
-        slope = self.slopes[roots]
+        slope = self._slopes()[roots]
         step: Column = np.divide(lacking, slope, out=np.full(len(roots), np.inf), where=slope > 0)
         return level + step
 
@@ -160,7 +165,7 @@ class _Surface:
         """Let the water stand at `level` in the `roots`, and see what every device and node has taken."""
         vessels, tree = self.vessels, self.vessels.tree
         self.level[roots] = level
-        np.multiply(vessels.weight, tree.per_leaf(np.where(self._ruled, self.level[self.ruler], 0.0)), out=self.taken)
+        np.multiply(vessels.weight, tree.per_leaf(self.level[self.ruler]), out=self.taken)
         if vessels.offset is not None:
             self.taken -= vessels.offset
             np.greater_equal(self.taken, 0, out=self._moving)
@@ -169,15 +174,20 @@ class _Surface:
         else:
             np.less(self.taken, vessels.room, out=self._moving)
         np.minimum(self.taken, vessels.room, out=self.taken)
-        np.multiply(vessels.weight, self._moving, out=self._scratch)
-        self.totals, self.slopes = tree.own_sums(self.taken), tree.own_sums(self._scratch)
+        self.totals = tree.own_sums(self.taken)
         for nodes in tree.levels:
-            self._pass_up(nodes.first, nodes.last, nodes.parents, nodes.starts)
+            run = slice(nodes.first, nodes.last)
+            self.totals[nodes.parents] += np.add.reduceat(np.minimum(self.totals[run], vessels.cap[run]), nodes.starts)
 
-    def _pass_up(self, first: int, last: int, parents: Indices, starts: Indices) -> None:
-        totals, slopes, cap = self.totals[first:last], self.slopes[first:last], self.vessels.cap[first:last]
-        self.totals[parents] += np.add.reduceat(np.minimum(totals, cap), starts)
-        self.slopes[parents] += np.add.reduceat(np.where(totals < cap, slopes, 0.0), starts)
+    def _slopes(self) -> Column:
+        """By node: how fast its members would take more, as the water stands."""
+        vessels, tree = self.vessels, self.vessels.tree
+        slopes = tree.own_sums(np.multiply(vessels.weight, self._moving, out=self._scratch))
+        passed_on = self.totals < vessels.cap
+        for nodes in tree.levels:
+            run = slice(nodes.first, nodes.last)
+            slopes[nodes.parents] += np.add.reduceat(np.where(passed_on[run], slopes[run], 0.0), nodes.starts)
+        return slopes
 
     def overfull(self, is_root: Flags) -> Indices:
         """The outermost nodes that hold more than their cap, and have no level of their own yet."""

@@ -16,11 +16,11 @@ from typing import Final
 
 import numpy as np
 
-from dermscore.dispatch.bounding import Bounding
-from dermscore.dispatch.columns import Columns
-from dermscore.dispatch.fill import Filled, Vessels, fill
+from dermscore.dispatch.allocation.fill import Filled, Vessels, fill
+from dermscore.dispatch.allocation.rules import Rule
+from dermscore.dispatch.columns import AssetColumns
+from dermscore.dispatch.envelope.bounding import Bounding
 from dermscore.dispatch.limits import BoundSource
-from dermscore.dispatch.rules import Rule
 from dermscore.dispatch.tree import Column, Flags, Indices, Tree
 
 _BROKEN: Final = 1e-12  # of the powers at a node: more than that above a limit is no rounding
@@ -34,7 +34,7 @@ class Problem:
     `low_w` and `high_w` are 0 for who takes no part; `others_w` is what those run at, 0 for who takes part.
     """
 
-    columns: Columns
+    columns: AssetColumns
     rule: Rule
     part: Flags
     low_w: Column
@@ -43,7 +43,7 @@ class Problem:
     limits: Bounding
 
     @classmethod
-    def of(cls, columns: Columns, limits: Bounding, rule: Rule, members: Flags) -> Problem:
+    def of(cls, columns: AssetColumns, limits: Bounding, rule: Rule, members: Flags) -> Problem:
         part = members & (limits.out < 0)
         low_w, high_w = limits.low.w, limits.high.w
         if rule.curtails:  # generation is brought down to 0 W, and never turned into load
@@ -146,14 +146,14 @@ class State:
 
     def moved(self, poured: Poured) -> State:
         taken = poured.filled.taken
-        moved_by = np.where(taken > 0, poured.filled.ruled_by[self.problem.tree.leaf_node], self.moved_by)
+        moved_by = np.where(taken > 0, self.problem.tree.per_leaf(poured.filled.ruled_by), self.moved_by)
         return State(self.problem, self.x_w + taken if poured.up else self.x_w - taken, moved_by)
 
 
 def settle(problem: Problem) -> State:
     """Bring every device to its rest, and then every node inside its limits as far as its devices can."""
     state = State(problem, problem.rest_w(), np.full(len(problem.low_w), NOBODY))
-    if not problem.is_limited:
+    if not problem.is_limited or not any(state.excess_w(up).any() for up in (True, False)):
         return state
     for first, last in (*((level.first, level.last) for level in problem.tree.levels), (0, 1)):
         for up in (True, False):
@@ -167,15 +167,7 @@ def settle(problem: Problem) -> State:
 def node_limit(state: State, node: int, up: bool) -> tuple[BoundSource, str]:
     """Which limit of a node bounds it in a direction, and in what words."""
     net, part = (float(room[node]) for room in state.room_w(up))
-    return _named(state.problem, node, up, net <= part)
-
-
-def _named(problem: Problem, node: int, up: bool, is_net: bool) -> tuple[BoundSource, str]:
-    limits = problem.limits
-    net, part = (limits.net_high, limits.generation) if up else (limits.net_low, limits.load)
-    side = net if is_net else part
-    where = problem.tree.paths[node] or "the whole fleet"
-    return limits.source_of(side, node), f"{limits.details[side.detail[node]]}, at {where}"
+    return state.problem.limits.limit_of(node, up, net <= part)
 
 
 def broken(problem: Problem, x_w: Column) -> Iterator[tuple[int, float, BoundSource, str]]:
@@ -192,4 +184,4 @@ def broken(problem: Problem, x_w: Column) -> Iterator[tuple[int, float, BoundSou
         (False, False, load_room_w),
     ):
         for node in np.flatnonzero(-room_w > least_w):
-            yield int(node), -float(room_w[node]), *_named(problem, int(node), up, is_net)
+            yield int(node), -float(room_w[node]), *problem.limits.limit_of(int(node), up, is_net)

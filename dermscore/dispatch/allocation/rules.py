@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from dermscore.dispatch.columns import Columns
+from dermscore.dispatch.columns import AssetColumns
 from dermscore.dispatch.tree import Column, Flags
 
 _LEAST: Final = 1e-100  # of the largest claim: a still smaller one would overflow the level
@@ -28,14 +28,14 @@ class Rule:
     """
 
     name: str
-    members: Callable[[Columns], Flags]
-    claim: Callable[[Columns, Column, Column, bool], Column]
+    members: Callable[[AssetColumns], Flags]
+    claim: Callable[[AssetColumns, Column, Column, bool], Column]
     of_total: bool = False
     curtails: bool = False
     in_order: bool = False
 
     def pouring(
-        self, columns: Columns, claim: Column, x_w: Column, room_w: Column, up: bool
+        self, columns: AssetColumns, claim: Column, x_w: Column, room_w: Column, up: bool
     ) -> tuple[Column, Column | None]:
         """Weight and offset of the fill (see `fill`), for assets that stand at `x_w` and have `room_w` to move."""
         if self.in_order:
@@ -44,7 +44,7 @@ class Rule:
         weight = np.where(claim > 0, np.maximum(claim / largest, _LEAST), 0.0) if largest > 0 else claim
         return weight, self._moved(columns, claim, x_w, up)
 
-    def _moved(self, columns: Columns, claim: Column, x_w: Column, up: bool) -> Column | None:
+    def _moved(self, columns: AssetColumns, claim: Column, x_w: Column, up: bool) -> Column | None:
         """How far each has come already of what is in proportion, W, as an inner limit may have moved it; None: no one.
 
         It counts: whoever was curtailed for the site's sake has given that part of what the feeder wants.
@@ -57,7 +57,7 @@ class Rule:
         return taken_w if taken_w.any() else None
 
 
-def _in_order(columns: Columns, room_w: Column) -> tuple[Column, Column]:
+def _in_order(columns: AssetColumns, room_w: Column) -> tuple[Column, Column]:
     """Level L stands for "L watts in all", were there no nodes: each price has its stretch of levels, and those of one
     price fill in proportion to their room.
     """
@@ -68,23 +68,23 @@ def _in_order(columns: Columns, room_w: Column) -> tuple[Column, Column]:
     return weight, weight * before[number]
 
 
-def _storage(columns: Columns) -> Flags:
+def _storage(columns: AssetColumns) -> Flags:
     return columns.ratings.is_storage
 
 
-def _generation(columns: Columns) -> Flags:
+def _generation(columns: AssetColumns) -> Flags:
     return columns.ratings.is_generation
 
 
-def _capacity(columns: Columns, low_w: Column, high_w: Column, up: bool) -> Column:
+def _capacity(columns: AssetColumns, low_w: Column, high_w: Column, up: bool) -> Column:
     return columns.ratings.capacity_wh
 
 
-def _headroom(columns: Columns, low_w: Column, high_w: Column, up: bool) -> Column:
+def _headroom(columns: AssetColumns, low_w: Column, high_w: Column, up: bool) -> Column:
     return np.maximum(high_w, 0.0) if up else np.maximum(-low_w, 0.0)
 
 
-def _energy(columns: Columns, low_w: Column, high_w: Column, up: bool) -> Column:
+def _energy(columns: AssetColumns, low_w: Column, high_w: Column, up: bool) -> Column:
     """What is left to give, or to take in, at the terminals; half the window where the charge is not known."""
     ratings = columns.ratings
     known = np.where(np.isnan(columns.soc_wh), (ratings.min_soc_wh + ratings.max_soc_wh) / 2, columns.soc_wh)
@@ -93,15 +93,15 @@ def _energy(columns: Columns, low_w: Column, high_w: Column, up: bool) -> Column
     return np.maximum(left_wh if up else space_wh, 0.0)
 
 
-def _rating(columns: Columns, low_w: Column, high_w: Column, up: bool) -> Column:
+def _rating(columns: AssetColumns, low_w: Column, high_w: Column, up: bool) -> Column:
     return np.maximum(columns.ratings.max_w if up else -columns.ratings.min_w, 0.0)
 
 
-def _generator_rating(columns: Columns, low_w: Column, high_w: Column, up: bool) -> Column:
+def _generator_rating(columns: AssetColumns, low_w: Column, high_w: Column, up: bool) -> Column:
     return np.maximum(columns.ratings.max_w, 0.0)
 
 
-def _output(columns: Columns, low_w: Column, high_w: Column, up: bool) -> Column:
+def _output(columns: AssetColumns, low_w: Column, high_w: Column, up: bool) -> Column:
     return np.fmax(columns.output_w, 0.0)
 
 

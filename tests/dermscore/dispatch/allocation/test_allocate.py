@@ -27,7 +27,7 @@ from dermscore.dispatch import (
     envelope,
     explain,
 )
-from dermscore.dispatch.rules import RULES
+from dermscore.dispatch.allocation.rules import RULES
 from dermscore.model import Asset, Fleet, Kind, Measurement, Node, Now, Site, Snapshot
 from dermscore.quality import GOOD
 

@@ -11,8 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dermscore.dispatch import Allocation, BoundSource, Columns, Limit, allocate
-from dermscore.dispatch.rules import CAPACITY_SHARE, CURTAIL_BY_OUTPUT, CURTAIL_BY_RATING, HEADROOM, MERIT_ORDER
-from dermscore.dispatch.solve import BY_MAX, BY_RULE
+from dermscore.dispatch.allocation.rules import (
+    CAPACITY_SHARE,
+    CURTAIL_BY_OUTPUT,
+    CURTAIL_BY_RATING,
+    HEADROOM,
+    MERIT_ORDER,
+)
+from dermscore.dispatch.allocation.solve import BY_MAX, BY_RULE
 from tests.dermscore.dispatch.nests import Nest, nests
 
 MANY = settings(max_examples=5_000 if os.environ.get("DERMS_SOAK") == "1" else 150, deadline=None)

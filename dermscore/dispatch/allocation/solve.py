@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from dermscore.dispatch.allocation.rules import Rule
+from dermscore.dispatch.allocation.settle import NOBODY, Poured, Problem, State, settle
 from dermscore.dispatch.check import Refused
-from dermscore.dispatch.envelope import Envelope
-from dermscore.dispatch.rules import Rule
-from dermscore.dispatch.settle import NOBODY, Poured, Problem, State, settle
+from dermscore.dispatch.envelope.envelope import Envelope
 from dermscore.dispatch.tree import Column, Flags, Indices
 from dermscore.dispatch.words import power
 
@@ -107,7 +107,7 @@ def _raw(problem: Problem, claim: Column, x_w: Column, target_w: float) -> Colum
 
 def _bound_by(problem: Problem, state: State, poured: Poured, x_w: Column, wanted_w: float) -> Indices:
     """For each device the bound that it stands at, the node that keeps it back, or the rule."""
-    filled, leaf_node = poured.filled, problem.tree.leaf_node
+    filled, tree = poured.filled, problem.tree
     capped = filled.capped.copy()
     capped[0] = wanted_w > poured.cap_w[0]
     bound_by = np.full(len(x_w), BY_RULE)
@@ -117,7 +117,8 @@ def _bound_by(problem: Problem, state: State, poured: Poured, x_w: Column, wante
     bound_by[poured.claim <= 0] = NO_CLAIM
     if problem.is_limited:
         bound_by = np.where((state.moved_by != NOBODY) & (filled.taken <= 0), state.moved_by, bound_by)
-        bound_by = np.where(capped[filled.ruled_by][leaf_node], filled.ruled_by[leaf_node], bound_by)
+        ruled_by = tree.per_leaf(filled.ruled_by)
+        bound_by = np.where(tree.per_leaf(capped[filled.ruled_by]), ruled_by, bound_by)
     bound_by[x_w == ahead] = code_ahead
     bound_by[~problem.part] = ABSENT
     return bound_by

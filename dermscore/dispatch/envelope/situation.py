@@ -9,9 +9,11 @@ from typing import Final
 import numpy as np
 
 from dermscore.dispatch.arbitration.arbitrate import Control, Controls
-from dermscore.dispatch.bounding import CODES, Bounding, Elsewhere, Kind, known
 from dermscore.dispatch.check import unheard
-from dermscore.dispatch.columns import Columns
+from dermscore.dispatch.columns import AssetColumns
+from dermscore.dispatch.envelope import devices
+from dermscore.dispatch.envelope.bounding import CODES, Bounding, known
+from dermscore.dispatch.envelope.limiting import Elsewhere, Kind, Limiting
 from dermscore.dispatch.limits import BoundSource, Limit
 from dermscore.dispatch.modes import SETPOINTS, SWITCHES, Mode
 from dermscore.dispatch.words import power
@@ -49,22 +51,20 @@ class Situation:
     _elsewhere: dict[str, Elsewhere] = field(default_factory=dict)  # owner: the one call that bounds this situation
 
     def bounding(self) -> Bounding:
-        columns = Columns.of(self.tree, self.snapshot.measurements)
-        bounding = Bounding.of(columns, self.elsewhere)
+        bounding = Bounding.of(AssetColumns.of(self.tree, self.snapshot.measurements))
+        limiting = Limiting(bounding, self.elsewhere)
         self._leave_out(bounding)
-        for limit in self.limits:
-            bounding.limit(limit, self.within_s)
-        for control in self._sorted(_LIMITED):
-            self._limit(bounding, control)
-        bounding.hold_charge(self.hold_s)
-        bounding.hold_available()
-        bounding.uncross()
+        limiting.stand(tuple(self.limits), self.within_s)
+        self._limit(limiting)
+        devices.hold_charge(bounding, self.hold_s)
+        devices.hold_available(bounding)
+        devices.uncross(bounding)
         if self.within_s is not None:
-            bounding.reach(self.within_s)
-        self._hold(bounding)
+            devices.reach(bounding, self.within_s)
+        self._hold(limiting)
         for control in self._sorted(SWITCHES):
             if control.value is False:
-                bounding.switch_off(bounding.run(control.node), f"{control.mode} off by {control}")
+                bounding.switch_off(limiting.run(control.node), f"{control.mode} off by {control}")
         return bounding
 
     def _sorted(self, modes: Iterable[Mode]) -> Iterator[Control]:
@@ -132,12 +132,19 @@ class Situation:
 
     # --- events ---
 
-    def _limit(self, bounding: Bounding, control: Control) -> None:
-        kind, w = _LIMITED[control.mode], self._ramped_w(bounding, control)
-        final = "" if w == control.value_w else f", on its way to {power(control.value_w or 0.0)}"
-        bounding.limit_power(control.node, kind, w, BoundSource.EVENT, f"{control.mode} {power(w)} by {control}{final}")
+    def _limit(self, limiting: Limiting) -> None:
+        controls = tuple(self._sorted(_LIMITED))
+        for kind in Kind:
+            stated = [self._stated(limiting, control) for control in controls if _LIMITED[control.mode] is kind]
+            limiting.power(kind, BoundSource.EVENT, stated)
 
-    def _ramped_w(self, bounding: Bounding, control: Control) -> float:
+    def _stated(self, limiting: Limiting, control: Control) -> tuple[str, float, str]:
+        """Where the limit of an event stands now: its node, the magnitude, and that in words."""
+        w = self._ramped_w(limiting, control)
+        final = "" if w == control.value_w else f", on its way to {power(control.value_w or 0.0)}"
+        return control.node, w, f"{control.mode} {power(w)} by {control}{final}"
+
+    def _ramped_w(self, limiting: Limiting, control: Control) -> float:
         """Where a limit is on its way from what stood before: the tighter of now and of the end of `hold_s`.
 
         Where nothing stood before it comes from the ratings, which bounded until then.
@@ -147,7 +154,7 @@ class Situation:
             return control.value_w
         before = control.from_value
         if isinstance(before, (bool, str)) or before is None:
-            ratings, run = bounding.columns.ratings, bounding.run(control.node)
+            ratings, run = limiting.bounding.columns.ratings, limiting.run(control.node)
             upward = _LIMITED[control.mode] in (Kind.EXPORT, Kind.GENERATION)
             before = float(np.maximum(ratings.max_w[run] if upward else -ratings.min_w[run], 0).sum())
         elapsed_s = (self.now.utc_ms - control.since_ms) / 1000
@@ -157,14 +164,14 @@ class Situation:
 
     # --- who is held ---
 
-    def _hold(self, bounding: Bounding) -> None:
+    def _hold(self, limiting: Limiting) -> None:
         """Hold an asset for which something elsewhere outranks what stands at the tree, at what that gave it."""
         wishes = sorted((each for each in self.controls.in_force.values() if each.mode in SETPOINTS), key=_rank)
-        columns = bounding.columns
+        bounding, columns = limiting.bounding, limiting.bounding.columns
         holder = np.full(len(columns.ratings.ids), _FREE)
         for number, wish in enumerate(wishes):  # the highest comes last and stays
             free = wish.node == self.tree.path or _over(wish, self.now)
-            holder[bounding.run(wish.node)] = _FREE if free else number
+            holder[limiting.run(wish.node)] = _FREE if free else number
         is_held = holder != _FREE
         if not is_held.any():
             return

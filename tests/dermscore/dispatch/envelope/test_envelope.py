@@ -234,6 +234,15 @@ def test_under_a_node_above_the_tree_the_tree_gets_what_others_leave() -> None:
     assert bounded(B1, limits=(Limit("x", "X", 0.0),), path="").node.max.w == 40e6
 
 
+def test_a_generator_elsewhere_counts_at_what_it_is_let_give() -> None:
+    limits = (Limit("feeder", "L", export_limit_w=20e6),)
+    sun = replace(P1, id="p4", site_id="s4")
+    free = heard(sun, power_w=3e6, available_up_w=6e6)
+    assert bounded(B1, sun, measured=(free,), limits=limits).node.max.w == 11e6
+    assert bounded(B1, sun, measured=(replace(free, setpoint_w=5e6),), limits=limits).node.max.w == 15e6
+    assert bounded(B1, sun, measured=(replace(free, setpoint_w=15e6),), limits=limits).node.max.w == 11e6
+
+
 def test_a_reserve_and_a_window_are_kept_below_and_above() -> None:
     reserve = (Limit("feeder/S3", "limits[3]", soc_reserve_pct=50),)
     assert bounded(B1, limits=reserve).bounds["b1"].max.detail == (
