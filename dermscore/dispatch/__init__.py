@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from dermscore.dispatch.allocation.allocate import CAPACITY_SHARE, Allocation, Broken, Share, ShortfallCause, allocate
 from dermscore.dispatch.allocation.explain import explain
-from dermscore.dispatch.arbitration.arbitrate import Control, Controls, Ignored, Next, Superseded, arbitrate
+from dermscore.dispatch.arbitration.arbitrate import arbitrate
+from dermscore.dispatch.arbitration.controls import Control, Controls, Ignored, Next, Superseded
 from dermscore.dispatch.arbitration.events import Event, EventStatus, OnSupersede, Program
 from dermscore.dispatch.check import Accepted, Refused, check_asset
 from dermscore.dispatch.envelope.envelope import Envelope, envelope

@@ -5,79 +5,84 @@ Those follow from the event, from what is drawn for it, from its cancellation, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
 
-from dermscore.dispatch.arbitration.events import Event, EventStatus
-from dermscore.dispatch.modes import Mode, Value
+from dermscore.dispatch.arbitration.events import Event, Program
+from dermscore.dispatch.modes import Mode
 
 
-@dataclass(slots=True, eq=False)
-class Claim:
-    """One event in one mode. Owner of every field: the call of `arbitrate` that made it.
+class Claim(NamedTuple):
+    """One event, as it competes in each mode that it speaks of.
 
-    From `start_ms` to `end_ms` it is in effect, as far as it goes; `cut_ms` is when its cancellation ends it.
-    `over_ms` is when it was superseded for good, and `over_by` the claim that did it; `held` says whether it stands at
-    any time.
+    The larger `rank` outranks: the lower primacy, then the newer (rule f), then the larger mRID, as 2030.5 orders
+    lists. `terminates` says that it is over once it was superseded. From `start_ms` to `end_ms` it is in effect, as far
+    as it goes; `stop_ms` is when it really ends: there, or where its cancellation cuts it.
     """
 
+    rank: tuple[int, int, str]
     event: Event
-    mode: Mode
-    value: Value | None
-    primacy: int
     terminates: bool
     known_ms: int
     start_ms: int
     end_ms: int
-    cut_ms: int | None = None
-    over_ms: int | None = None
-    over_by: Claim | None = None
-    held: bool = False
-
-    @property
-    def rank(self) -> tuple[int, int, str]:
-        """Sorts the winner last: lower primacy, then newer (rule f), then the larger mRID, as 2030.5 orders lists."""
-        return (-self.primacy, self.event.issued_ms, self.event.id)
-
-    @property
-    def stop_ms(self) -> int:
-        """When it really ends: at its end, or where a cancellation cuts it."""
-        return self.end_ms if self.cut_ms is None else min(self.end_ms, self.cut_ms)
-
-    def status(self, now_ms: int, stands: bool) -> EventStatus:
-        """What IEEE 2030.5 calls its state; `stands` says whether it is what stands now."""
-        cancelled_ms = self.event.cancelled_ms
-        if self.cut_ms is not None and cancelled_ms is not None and cancelled_ms < self.end_ms:
-            return EventStatus.CANCELLED_RANDOMLY if self.event.cancel_randomized else EventStatus.CANCELLED
-        if now_ms < self.start_ms:
-            return EventStatus.SCHEDULED
-        never = self.start_ms >= self.end_ms
-        if never or (now_ms >= self.end_ms and self.held and self.over_ms is None):
-            return EventStatus.COMPLETE
-        return EventStatus.ACTIVE if stands else EventStatus.SUPERSEDED
+    stop_ms: int
 
 
-def claimed(event: Event, program_primacy: int, terminates: bool) -> Iterator[Claim]:
-    """The claims of an event, one for each mode that it speaks of, with its drawn times."""
-    start_ms, end_ms = drawn_times(event)
-    primacy = program_primacy if event.primacy is None else max(program_primacy, event.primacy)
-    for mode, value in event.controls.items():
-        yield Claim(event, mode, value, primacy, terminates, event.heard_ms, start_ms, end_ms)
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known at a moment: the programs, by name, and the events of each node, each of them once."""
+
+    programs: Mapping[str, Program]
+    events: Mapping[str, Sequence[Event]]
+    now_ms: int
+
+    def claims(self, node: str) -> dict[Mode, list[Claim]]:
+        """The claims to each mode of a node, the highest first, with the times at which they really begin and end."""
+        events = self.events.get(node, ())
+        found: dict[Mode, list[Claim]] = defaultdict(list)
+        for claim in sorted(map(self._claim, events), key=attrgetter("rank"), reverse=True):
+            for mode in claim.event.controls:
+                found[mode].append(claim)
+        edges = _edges(events)
+        return {mode: meet(claims, edges, self.now_ms) for mode, claims in found.items()} if edges else found
+
+    def _claim(self, event: Event) -> Claim:
+        program = self.programs[event.program]
+        primacy = program.primacy if event.primacy is None else max(program.primacy, event.primacy)
+        start_ms, end_ms = drawn_times(event)
+        return Claim(
+            (-primacy, event.issued_ms, event.id),
+            event,
+            program.on_supersede == "terminate",
+            event.heard_ms,
+            start_ms,
+            end_ms,
+            stopped(event, start_ms, end_ms, self.now_ms),
+        )
 
 
 def drawn_times(event: Event) -> tuple[int, int]:
     """When an event begins and ends, with what is drawn for it; an end that is not after the start is never.
 
-    IEEE Std 2030.5-2018 adds a random value to the start, and another to the duration. An event that had ended when it
-    became known is never acted on (10.2.3.3, rule l).
+    IEEE Std 2030.5-2018 adds a random value to the start, and another to the duration. Where that start had passed when
+    the event became known, it begins then, delayed by the size of what was drawn, and keeps its specified end. One that
+    had ended when it became known is never acted on (10.2.3.3, rule l).
     """
     duration_ms = event.ends_ms - event.starts_ms
-    if duration_ms <= 0 or event.ends_ms <= event.heard_ms:
+    known_ms = event.heard_ms
+    if duration_ms <= 0 or event.ends_ms <= known_ms:
         return event.starts_ms, event.starts_ms
-    start_ms = event.starts_ms + drawn_ms(event, "start", event.randomize_start_s)
-    end_ms = start_ms + duration_ms + drawn_ms(event, "duration", event.randomize_duration_s)
-    return start_ms, max(start_ms, end_ms)
+    delay_ms = drawn_ms(event, "start", event.randomize_start_s)
+    start_ms, end_ms = event.starts_ms + delay_ms, event.ends_ms + delay_ms
+    if start_ms < known_ms:
+        start_ms, end_ms = known_ms + abs(delay_ms), event.ends_ms
+    return start_ms, max(start_ms, end_ms + drawn_ms(event, "duration", event.randomize_duration_s))
 
 
 def drawn_ms(event: Event, what: str, bound_s: int) -> int:
@@ -89,46 +94,67 @@ def drawn_ms(event: Event, what: str, bound_s: int) -> int:
     return size_ms if bound_s > 0 else -size_ms
 
 
-def settle(claims: Sequence[Claim], now_ms: int) -> None:
-    """Fix the times of all claims to one mode of one node, which come highest first.
+def stopped(event: Event, start_ms: int, end_ms: int, now_ms: int) -> int:
+    """When an event really ends: at its end, or where a cancellation that is known at `now_ms` cuts it.
 
-    Randomisation shall make neither conflicts nor gaps between events that touch, one's specified end being the other's
-    start: the moment that was drawn for the higher-ranking one counts for both (an event that begins later moves, as
-    in EPRI's client, and one that ends). What ranks lower never moves what ranks higher.
+    That is at once, or later where it is randomised and the event has begun: the larger of the two bounds is what the
+    end is then drawn within (EventStatus 3, "cancelled with randomization").
     """
-    touching = any(one.event.randomize_start_s or one.event.randomize_duration_s for one in claims)
-    begins: dict[int, Claim] = {}
-    finishes: dict[int, Claim] = {}
-    for one in claims:
-        event = one.event
-        if touching and one.start_ms < one.end_ms:
-            before, after = finishes.get(event.starts_ms), begins.get(event.ends_ms)
+    cancelled_ms = event.cancelled_ms
+    if cancelled_ms is None or cancelled_ms > now_ms:
+        return end_ms
+    if event.cancel_randomized and cancelled_ms > start_ms:
+        bound_s = max(abs(event.randomize_start_s), abs(event.randomize_duration_s))
+        cancelled_ms += drawn_ms(event, "cancel", bound_s)
+    return min(end_ms, cancelled_ms)
+
+
+def _edges(events: Sequence[Event]) -> set[int]:
+    """The moments at which one is specified to end and another to begin, which what is drawn might part."""
+    if not any(event.randomize_start_s or event.randomize_duration_s for event in events):
+        return set()
+    return {event.starts_ms for event in events} & {event.ends_ms for event in events}
+
+
+def meet(claims: Sequence[Claim], edges: Set[int], now_ms: int) -> list[Claim]:
+    """The same claims, but those of events that touch, one's specified end being the other's start, meet.
+
+    Randomisation shall make neither conflicts nor gaps between those: the later begins where the earlier really ends,
+    and lasts as long as it would have (IEEE Std 2030.5-2018 10.2.3.3, rule o). What ranks lower in primacy never moves
+    what ranks higher, so a lower one that is followed by a higher one ends where that begins. `claims` are all of one
+    node and mode, the highest first; `edges` has the moments at which events of the node touch.
+    """
+    met = list(claims)
+    finishes: dict[int, int] = {}  # the place of the highest, by the specified end
+    begins: dict[int, int] = {}  # and by the specified start, of higher primacies only
+    touching = [place for place, claim in enumerate(claims) if _touches(claim, edges)]
+    for _, group in groupby(touching, key=lambda place: claims[place].rank[0]):
+        equals = list(group)
+        for place in equals:
+            finishes.setdefault(claims[place].event.ends_ms, place)
+        for place in sorted(equals, key=lambda place: claims[place].event.starts_ms):
+            one = claims[place]
+            start_ms, end_ms = one.start_ms, one.end_ms
+            before, after = finishes.get(one.event.starts_ms), begins.get(one.event.ends_ms)
             if before is not None:
-                one.start_ms = _met(one.start_ms, before.end_ms, before)
+                start_ms = _met(one, start_ms, met[before].end_ms, met[before])
+                end_ms += start_ms - one.start_ms
             if after is not None:
-                one.end_ms = _met(one.end_ms, after.start_ms, after)
-            finishes.setdefault(event.ends_ms, one)
-            begins.setdefault(event.starts_ms, one)
-        one.start_ms = max(one.start_ms, one.known_ms)
-        if event.cancelled_ms is not None and event.cancelled_ms <= now_ms:
-            one.cut_ms = _cut(one, event.cancelled_ms)
+                end_ms = max(start_ms, _met(one, end_ms, met[after].start_ms, met[after]))
+            stop_ms = stopped(one.event, start_ms, end_ms, now_ms)
+            met[place] = one._replace(start_ms=start_ms, end_ms=end_ms, stop_ms=stop_ms)
+        for place in equals:
+            begins.setdefault(claims[place].event.starts_ms, place)
+    return met
 
 
-def _met(own_ms: int, edge_ms: int, higher: Claim) -> int:
-    """Where a claim meets a higher one: at that one's edge, if it was known by then and until it is cancelled."""
-    if higher.known_ms > min(own_ms, edge_ms):
+def _touches(claim: Claim, edges: Set[int]) -> bool:
+    event = claim.event
+    return claim.start_ms < claim.end_ms and (event.starts_ms in edges or event.ends_ms in edges)
+
+
+def _met(one: Claim, own_ms: int, edge_ms: int, other: Claim) -> int:
+    """Where a claim meets another: at that one's edge, if both were known by then and until that one is cancelled."""
+    if other.known_ms > min(own_ms, edge_ms) or one.known_ms > edge_ms:
         return own_ms
-    if higher.cut_ms is None or higher.cut_ms >= edge_ms:
-        return edge_ms
-    return max(own_ms, higher.cut_ms)
-
-
-def _cut(one: Claim, cancelled_ms: int) -> int:
-    """When a cancellation ends it: at once, or later where it is randomised and the event has begun.
-
-    The larger of the two bounds is what the end is then drawn within (EventStatus 3, "cancelled with randomization").
-    """
-    if not one.event.cancel_randomized or cancelled_ms <= one.start_ms:
-        return cancelled_ms
-    bound_s = max(abs(one.event.randomize_start_s), abs(one.event.randomize_duration_s))
-    return cancelled_ms + drawn_ms(one.event, "cancel", bound_s)
+    return edge_ms if other.stop_ms >= edge_ms else max(own_ms, other.stop_ms)

@@ -1,73 +1,97 @@
 """Which claim stands at one node in one mode, over all time: one sweep over what begins, ends and becomes known.
 
-The rules are those of IEEE Std 2030.5-2018 clause 10.2.3.3 and of the SunSpec CSIP conformance test procedures 1.2;
+The rules are those of IEEE Std 2030.5-2018 clause 10.2.3.3 and of the SunSpec CSIP conformance test procedures;
 docs/explanation/who-wins.md tells them with examples.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
+from typing import NamedTuple
 
-from dermscore.dispatch.arbitration.claims import Claim, settle
+from dermscore.dispatch.arbitration.claims import Claim
 
 Segment = tuple[int, Claim | None]
 """From when (UTC ms), and the claim that stands from then on; None: no event does."""
 
-_ENDS, _KNOWN, _BEGINS = range(3)
+_GOES, _KNOWN, _BEGINS = range(3)
 
 
-def timeline(claims: Sequence[Claim], now_ms: int) -> list[Segment]:
-    """What stands when, in order of time, as far as it is known at `now_ms`.
+class Course(NamedTuple):
+    """What stands when, in order of time, as far as it is known; it begins with nothing, at 0 or before.
 
-    `claims` are all of one node and mode, the highest first; each is told when it was superseded. A claim is spoken of
-    by its place among them: a smaller one outranks. The cost grows as that of sorting them.
+    `lost` has the claims that were superseded for good, by place: when, and the place of the claim that did it.
     """
-    settle(claims, now_ms)
-    if len(claims) < 2:  # most modes of most nodes: nothing to be decided
-        return [segment for claim in claims for segment in _alone(claim)]
-    return list(_Sweep(claims).segments())
+
+    segments: list[Segment]
+    lost: Mapping[int, tuple[int, int]]
+
+    def place_at(self, now_ms: int) -> int:
+        """Which of the segments is that of a moment: the first, for all that was before."""
+        return max(0, bisect_right(self.segments, now_ms, key=lambda segment: segment[0]) - 1)
 
 
-def _alone(claim: Claim) -> Iterator[Segment]:
-    """What stands when where there is one claim only."""
-    if claim.start_ms < claim.stop_ms:
-        claim.held = True
-        yield claim.start_ms, claim
-        yield claim.stop_ms, None
+def timeline(claims: Sequence[Claim]) -> Course:
+    """What becomes of the claims to one mode of one node, which come highest first.
+
+    A claim is spoken of by its place among them: a smaller one outranks. The cost grows as that of sorting them.
+    """
+    if not claims:
+        return Course([(0, None)], {})
+    if len(claims) == 1:  # as in most modes of most nodes: nothing to be decided
+        only = claims[0]
+        segments: list[Segment] = [(only.start_ms, only), (only.stop_ms, None)] if only.start_ms < only.stop_ms else []
+        return Course(_from_the_beginning(segments), {})
+    sweep = _Sweep(claims)
+    return Course(_from_the_beginning(sweep.segments()), sweep.lost)
+
+
+def _from_the_beginning(segments: list[Segment]) -> list[Segment]:
+    return [(min(0, segments[0][0]) if segments else 0, None), *segments]
 
 
 class _Sweep:
     """One passage through time. Owner of every field: the call of `timeline` that made it."""
 
     def __init__(self, claims: Sequence[Claim]) -> None:
+        self.lost: dict[int, tuple[int, int]] = {}
         self._claims = claims
+        self._segments: list[Segment] = []
+        self._standing: int | None = None
         self._live: list[int] = []  # a heap of what stands or waits below it; what is over goes when it comes up
         self._coming = _Coming(claims)
 
-    def segments(self) -> Iterator[Segment]:
-        standing: int | None = None
+    def segments(self) -> list[Segment]:
         marks = _marks(self._claims)
         for number, (time_ms, kind, place) in enumerate(marks, 1):
+            self._pass(time_ms)
             if kind == _BEGINS:
                 self._begin(place)
             elif kind == _KNOWN:
                 self._coming.add(place)
             else:
                 self._coming.drop(place)
-            if number < len(marks) and marks[number][0] == time_ms:
-                continue
-            top = self._top(time_ms)
-            if top != standing:
-                standing = top
-                yield time_ms, self._stand(top)
+            if number == len(marks) or marks[number][0] > time_ms:
+                self._stand(time_ms)
+        self._pass(None)
+        return self._segments
 
-    def _stand(self, place: int | None) -> Claim | None:
-        if place is None:
-            return None
-        self._claims[place].held = True
-        return self._claims[place]
+    def _pass(self, time_ms: int | None) -> None:
+        """Let what stands end, and what waits below it stand, up to a moment and not at it; None: to the end."""
+        while self._standing is not None:
+            stop_ms = self._claims[self._standing].stop_ms
+            if time_ms is not None and stop_ms >= time_ms:
+                return
+            self._stand(stop_ms)
+
+    def _stand(self, time_ms: int) -> None:
+        """Let the highest of what is live stand from a moment on."""
+        top = self._top(time_ms)
+        if top != self._standing:
+            self._standing = top
+            self._segments.append((time_ms, None if top is None else self._claims[top]))
 
     def _begin(self, place: int) -> None:
         """The start of a claim: it stands, waits below a higher one, or is superseded for good.
@@ -84,37 +108,32 @@ class _Sweep:
         if higher is None and claim.terminates:
             higher = self._coming.highest(place)
         if higher is not None and claim.terminates:
-            self._supersede(place, higher, claim.start_ms)
+            self.lost[place] = (claim.start_ms, higher)
             return
         heappush(self._live, place)
         if higher is None and top is not None and self._claims[top].terminates:
-            self._supersede(top, place, claim.start_ms)
-
-    def _supersede(self, place: int, by: int, at_ms: int) -> None:
-        self._claims[place].over_ms, self._claims[place].over_by = at_ms, self._claims[by]
+            self.lost[top] = (claim.start_ms, place)
 
     def _top(self, now_ms: int) -> int | None:
         """The highest of what is live."""
         while self._live:
-            top = self._claims[self._live[0]]
-            if top.stop_ms > now_ms and top.over_ms is None:
-                return self._live[0]
+            place = self._live[0]
+            if place not in self.lost and self._claims[place].stop_ms > now_ms:
+                return place
             heappop(self._live)
         return None
 
 
 def _marks(claims: Sequence[Claim]) -> list[tuple[int, int, int]]:
-    """The moments at which something may change. At one moment what ends goes first; the highest begins first."""
+    """The moments at which a claim comes or goes, but for the ends of what has begun. The highest begins first."""
     marks = []
     for place, claim in enumerate(claims):
-        start_ms, stop_ms = claim.start_ms, claim.stop_ms
-        if start_ms >= claim.end_ms or stop_ms <= claim.known_ms:
+        known_ms, start_ms, stop_ms = claim.known_ms, claim.start_ms, claim.stop_ms
+        if start_ms >= claim.end_ms or stop_ms <= known_ms:
             continue
-        marks.append((stop_ms, _ENDS, place))
-        if claim.known_ms < start_ms:
-            marks.append((claim.known_ms, _KNOWN, place))
-        if start_ms < stop_ms:
-            marks.append((start_ms, _BEGINS, place))
+        if known_ms < start_ms:
+            marks.append((known_ms, _KNOWN, place))
+        marks.append((start_ms, _BEGINS, place) if start_ms < stop_ms else (stop_ms, _GOES, place))
     marks.sort()
     return marks
 

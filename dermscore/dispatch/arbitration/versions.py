@@ -9,17 +9,17 @@ from dermscore.dispatch.arbitration.events import Event
 
 
 def merged(events: Iterable[Event]) -> tuple[list[Event], list[Event]]:
-    """One event for each id and node, and the versions that do not count because they change more than they may.
+    """One event for each id, of the events of one node; and the versions that change more than they may.
 
     IEEE Std 2030.5-2018 10.2.3.3, rule c: editing events is not allowed, except for their status. So of several
     versions the first known stands, cancelled when the first of those that only cancel it says so.
     """
-    kept: dict[tuple[str, str], Event] = {}
-    several: dict[tuple[str, str], list[Event]] = {}
+    kept: dict[str, Event] = {}
+    several: dict[str, list[Event]] = {}
     for event in events:
-        first = kept.setdefault((event.id, event.node), event)
+        first = kept.setdefault(event.id, event)
         if first is not event and first != event:
-            several.setdefault((event.id, event.node), [first]).append(event)
+            several.setdefault(event.id, [first]).append(event)
     edited: list[Event] = []
     for key, versions in several.items():
         kept[key] = _joined(versions, edited)

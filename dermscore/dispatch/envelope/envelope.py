@@ -8,7 +8,7 @@ from functools import cached_property
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from dermscore.dispatch.arbitration.arbitrate import Controls
+from dermscore.dispatch.arbitration.controls import Controls
 from dermscore.dispatch.limits import Bound, Bounds, BoundSource, Excluded, Limit
 from dermscore.dispatch.words import power
 from dermscore.model import Node, Now, Snapshot

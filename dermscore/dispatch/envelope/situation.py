@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from dermscore.dispatch.arbitration.arbitrate import Control, Controls
+from dermscore.dispatch.arbitration.controls import Control, Controls
 from dermscore.dispatch.check import unheard
 from dermscore.dispatch.columns import AssetColumns
 from dermscore.dispatch.envelope import devices

@@ -179,6 +179,15 @@ def test_whatever_replaces_a_control_was_announced(events: list[Event], now_ms: 
             assert before is None or before.then == Next(control.value, control.source, control.is_default)
 
 
+@given(events=DRAWN, now_ms=MOMENTS)
+def test_what_is_announced_comes_true(events: list[Event], now_ms: int) -> None:
+    """As long as nothing else becomes known: so nothing looser, or other, stands unannounced."""
+    settled = [replace(one, issued_ms=0, cancelled_ms=None) for one in events]
+    for control in arbitrate(NAMED, settled, Now(now_ms, 0)).upcoming:
+        then = arbitrate(NAMED, settled, Now(control.since_ms, 0))
+        assert then.in_force[control.node, control.mode] == control
+
+
 @given(events=EVENTS, now_ms=TIMES)
 def test_states_and_controls_agree(events: list[Event], now_ms: int) -> None:
     controls = arbitrate(NAMED, events, Now(now_ms, 0))
@@ -187,5 +196,6 @@ def test_states_and_controls_agree(events: list[Event], now_ms: int) -> None:
             control = controls.at(one.node, mode)
             stands = control is not None and control.source == one.id
             assert stands == (status is EventStatus.ACTIVE)
-            waits = any((each.event, each.mode) == (one, mode) for each in controls.superseded)
-            assert waits == (status is EventStatus.SUPERSEDED and one.starts_ms <= now_ms < one.ends_ms)
+            outranked = [each for each in controls.superseded if (each.event, each.mode) == (one, mode)]
+            so_far = [each for each in outranked if each.at_ms <= now_ms]
+            assert bool(so_far) == (status is EventStatus.SUPERSEDED and one.starts_ms <= now_ms < one.ends_ms)

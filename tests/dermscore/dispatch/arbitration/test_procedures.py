@@ -1,359 +1,350 @@
-"""Published procedures for DERControl events, as a table: programs, events, and what stands from minute to minute.
+"""The SunSpec CSIP conformance test procedures, as far as they say what stands: BASIC-004 to -026, AGG-002 to -012,
+CORE-012, -013 and -021 to -023.
 
-Where the cases come from:
-
-* "CSIP": the SunSpec CSIP conformance test procedures 1.2, as far as public test benches and implementations state
-  them (the document itself was not at hand): SY is the system's program, SP the service point's, TFA a transformer's;
-  the lower primacy is nearer to the device. Where the benches give times, those are used.
-* "CSIP-AUS": the procedures of SA TS 5573 as the ANU publishes them (github bsgip/cactus-test-definitions).
-* "2030.5": a rule of IEEE Std 2030.5-2018 10.2.3.3, or EventStatus.
-* "EPRI": what EPRI's open client does (github epri-dev/IEEE-2030.5-Client, schedule.c).
+The times, programs and expected results are those of the procedures' setup, procedure and pass/fail criteria, as public
+test benches quote them (the document itself was not at hand). SY is the system's program, SP the service point's, TFA a
+transformer's; the lower primacy is nearer to the device. Whether a client posts "superseded" is asked of
+`Controls.superseded`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from dermscore.dispatch import Event, Mode, arbitrate
+from dermscore.dispatch import Event, Mode, Value, arbitrate
 from dermscore.model import Now
+from tests.dermscore.dispatch.arbitration.cases import At, Case, course, live_through
 from tests.dermscore.dispatch.arbitration.programs import MINUTE, NODE, OneProgram, event, program, state_of
 
-SP = program(1, MaxLimW=5000, FixedW=500)
-SY = program(10, MaxLimW=9000)
-BOTH = {"SP": SP, "SY": SY}
+PF, W = "FixedPFInjectW", "FixedW"
 SP_DEFAULT, SY_DEFAULT = "default of program SP", "default of program SY"
+SIMILAR = {"SP": program(1, FixedPFInjectW="0.90"), "SY": program(10, FixedPFInjectW="0.99")}
+INDEPENDENT = {"SP": program(1, FixedW=500), "SY": program(10, FixedPFInjectW="0.99")}
 
 
-@dataclass(frozen=True)
-class At:
-    """What stands at a minute: in a mode, from where; and the state of events that is to be looked at."""
-
-    minute: float
-    stands: Mapping[str, str | None]
-    states: Mapping[str, str] = field(default_factory=dict)
+def sy(start: float, end: float, *, issued: float = 0) -> Event:
+    return event("sy", "SY", start, end, issued=issued, FixedPFInjectW="0.95")
 
 
-@dataclass(frozen=True)
-class Case:
-    name: str
-    source: str
-    programs: Mapping[str, OneProgram]
-    events: tuple[Event, ...]
-    course: tuple[At, ...]
+def sp(start: float, end: float, *, issued: float = 0) -> Event:
+    return event("sp", "SP", start, end, issued=issued, FixedPFInjectW="0.92")
 
 
-def limit(*pairs: tuple[float, str | None], mode: str = "MaxLimW") -> tuple[At, ...]:
-    return tuple(At(minute, {mode: source}) for minute, source in pairs)
+def other(start: float, end: float, *, issued: float = 0) -> Event:
+    """The service point's event in another mode."""
+    return event("sp", "SP", start, end, issued=issued, FixedW=700)
 
-
-SYSTEM = event("sy", "SY", 2, 4, MaxLimW=3000)
-DEFAULTS_AT_50_AND_20 = {"1": program(1, ExpLimW=5000), "6": program(2, ExpLimW=2000)}
 
 CASES = [
+    Case("2 DERP, 2 DDERC, 0 DERC", "CSIP BASIC-016", SIMILAR, (), course((0, SP_DEFAULT), mode=PF)),
     Case(
-        "a laxer default of the higher program beats a stricter one",
+        "the same, where the default of the higher program is the laxer",
         "CSIP BASIC-016",
         {"SP": program(1, MaxLimW=9000), "SY": program(10, MaxLimW=100)},
         (),
-        limit((0, SP_DEFAULT)),
+        course((0, SP_DEFAULT)),
     ),
     Case(
-        "one event, no default",
+        "1 DERP, 0 DDERC, 1 DERC",
         "CSIP BASIC-017",
         {"SY": program(10)},
-        (SYSTEM,),
+        (sy(2, 3),),
         (
-            At(1, {"MaxLimW": None}, {"sy": "scheduled"}),
-            At(2, {"MaxLimW": "sy"}, {"sy": "active"}),
-            At(4, {"MaxLimW": None}, {"sy": "complete"}),
+            At(1.9, {PF: None}, {"sy": "scheduled"}, lost={}),
+            At(2, {PF: "sy"}, {"sy": "active"}),
+            At(2.9, {PF: "sy"}, {"sy": "active"}),
+            At(3, {PF: None}, {"sy": "complete"}, lost={}),
         ),
     ),
     Case(
-        "default, event, default",
-        "CSIP BASIC-018, AGG-004",
-        {"SY": SY},
-        (SYSTEM,),
-        limit((1.9, SY_DEFAULT), (2, "sy"), (3.9, "sy"), (4, SY_DEFAULT)),
+        "1 DERP, 1 DDERC, 1 DERC",
+        "CSIP BASIC-018",
+        {"SY": SIMILAR["SY"]},
+        (sy(2, 3),),
+        course((1.9, SY_DEFAULT), (2, "sy"), (2.9, "sy"), (3, SY_DEFAULT), mode=PF),
     ),
     Case(
-        "two events of one program that do not overlap",
-        "CSIP BASIC-019, AGG-005",
-        {"SY": SY},
-        (event("a", "SY", 2, 3, MaxLimW=4000), event("b", "SY", 4, 5, MaxLimW=3000)),
-        limit((2, "a"), (3, SY_DEFAULT), (4, "b"), (5, SY_DEFAULT)),
-    ),
-    Case(
-        "an event of the lower program beats the higher program's default",
-        "CSIP BASIC-020, AGG-006",
-        BOTH,
-        (event("sy", "SY", 2, 3, MaxLimW=4000), event("sp", "SP", 4, 5, MaxLimW=3000)),
-        limit((1, SP_DEFAULT), (2, "sy"), (3, SP_DEFAULT), (4, "sp"), (5, SP_DEFAULT)),
-    ),
-    Case(
-        "the higher event is known before the lower one starts: that is superseded before it starts",
-        "CSIP BASIC-021",
-        BOTH,
-        (SYSTEM, event("sp", "SP", 2, 4, issued=1, MaxLimW=2000)),
+        "1 DERP, 1 DDERC, 2 non-overlapping similar DERC",
+        "CSIP BASIC-019",
+        {"SY": SIMILAR["SY"]},
+        (sy(2, 3), replace(sy(4, 5), id="sy2")),
         (
-            At(1.5, {"MaxLimW": SP_DEFAULT}, {"sy": "scheduled", "sp": "scheduled"}),
-            At(2, {"MaxLimW": "sp"}, {"sy": "superseded", "sp": "active"}),
-            At(4, {"MaxLimW": SP_DEFAULT}, {"sy": "superseded", "sp": "complete"}),
+            *course((1, SY_DEFAULT), (2, "sy"), (3, SY_DEFAULT), (4, "sy2"), mode=PF),
+            At(5, {PF: SY_DEFAULT}, {"sy": "complete", "sy2": "complete"}, lost={}),
         ),
     ),
     Case(
-        "it begins earlier than the higher one, known ahead, and is not executed at all",
-        "CSIP AGG-007; EPRI",
-        BOTH,
-        (SYSTEM, event("tfa", "SP", 3, 4, issued=1, MaxLimW=2000)),
+        "2 DERP, 2 DDERC, 2 non-overlapping similar DERC",
+        "CSIP BASIC-020",
+        SIMILAR,
+        (sy(2, 3), sp(4, 5)),
         (
-            At(2, {"MaxLimW": SP_DEFAULT}, {"sy": "superseded", "tfa": "scheduled"}),
-            At(3, {"MaxLimW": "tfa"}, {"sy": "superseded", "tfa": "active"}),
-            At(4, {"MaxLimW": SP_DEFAULT}, {"sy": "superseded", "tfa": "complete"}),
+            *course((1, SP_DEFAULT), (2, "sy"), (3, SP_DEFAULT), (4, "sp"), mode=PF),
+            At(5, {PF: SP_DEFAULT}, {"sy": "complete", "sp": "complete"}, lost={}),
         ),
     ),
     Case(
-        "it starts during the higher one, outlasts it, and is not fallen back to",
+        "overlapping similar, system followed by service point before start of system",
+        "CSIP BASIC-021, AGG-007",
+        SIMILAR,
+        (sy(2, 4), sp(3, 4)),
+        (
+            At(1, {PF: SP_DEFAULT}, {"sy": "scheduled", "sp": "scheduled"}, lost={"sy": ("sp", 2)}),
+            At(2, {PF: SP_DEFAULT}, {"sy": "superseded", "sp": "scheduled"}, lost={"sy": ("sp", 2)}),
+            At(3, {PF: "sp"}, {"sy": "superseded", "sp": "active"}, lost={"sy": ("sp", 2)}),
+            At(4, {PF: SP_DEFAULT}, {"sy": "superseded", "sp": "complete"}, lost={}),
+        ),
+    ),
+    Case(
+        "overlapping similar, service point followed by system",
         "CSIP BASIC-022, AGG-008",
-        BOTH,
-        (event("tfa", "SP", 2, 4, MaxLimW=2000), event("sy", "SY", 3, 5, MaxLimW=3000)),
+        SIMILAR,
+        (sy(3, 5), sp(2, 4)),
         (
-            At(2, {"MaxLimW": "tfa"}, {"sy": "scheduled"}),
-            At(3, {"MaxLimW": "tfa"}, {"sy": "superseded"}),
-            At(4.5, {"MaxLimW": SP_DEFAULT}, {"sy": "superseded", "tfa": "complete"}),
+            At(1, {PF: SP_DEFAULT}, {"sy": "scheduled", "sp": "scheduled"}, lost={"sy": ("sp", 3)}),
+            At(2, {PF: "sp"}, {"sy": "scheduled", "sp": "active"}),
+            At(3, {PF: "sp"}, {"sy": "superseded", "sp": "active"}),
+            At(4, {PF: SP_DEFAULT}, {"sy": "superseded", "sp": "complete"}, lost={"sy": ("sp", 3)}),
+            At(5, {PF: SP_DEFAULT}, {"sy": "superseded"}, lost={}),
         ),
     ),
     Case(
-        "the higher one comes to be known after the lower has started: it takes over at its own start",
+        "overlapping similar, system followed by service point after start of system",
         "CSIP BASIC-023, AGG-009",
-        BOTH,
-        (event("sy", "SY", 1, 5, MaxLimW=3000), event("tfa", "SP", 2, 4, issued=1.25, MaxLimW=2000)),
+        SIMILAR,
+        (sy(1, 5), sp(2, 4, issued=1.25)),
         (
-            At(1, {"MaxLimW": "sy"}, {"sy": "active", "tfa": "not known"}),
-            At(1.9, {"MaxLimW": "sy"}, {"sy": "active", "tfa": "scheduled"}),
-            At(2, {"MaxLimW": "tfa"}, {"sy": "superseded", "tfa": "active"}),
-            At(4, {"MaxLimW": SP_DEFAULT}, {"sy": "superseded", "tfa": "complete"}),
+            At(1, {PF: "sy"}, {"sy": "active", "sp": "not known"}, lost={}),
+            At(1.9, {PF: "sy"}, {"sy": "active", "sp": "scheduled"}, lost={"sy": ("sp", 2)}),
+            At(2, {PF: "sp"}, {"sy": "superseded", "sp": "active"}, lost={"sy": ("sp", 2)}),
+            At(4, {PF: SP_DEFAULT}, {"sy": "superseded", "sp": "complete"}, lost={"sy": ("sp", 2)}),
+            At(5, {PF: SP_DEFAULT}, {"sy": "superseded", "sp": "complete"}, lost={}),
         ),
     ),
     Case(
-        "nested, and the outer event's program resumes",
-        "ours: on_supersede resume",
-        {"SP": SP, "SY": program(10, "resume", MaxLimW=9000)},
-        (event("sy", "SY", 1, 5, MaxLimW=3000), event("sp", "SP", 2, 4, MaxLimW=2000)),
+        "overlapping independent, system followed by service point before start of system",
+        "CSIP BASIC-024, AGG-010",
+        INDEPENDENT,
+        (sy(2, 4), other(3, 4)),
         (
-            At(1, {"MaxLimW": "sy"}, {"sy": "active"}),
-            At(2, {"MaxLimW": "sp"}, {"sy": "superseded"}),
-            At(4, {"MaxLimW": "sy"}, {"sy": "active", "sp": "complete"}),
-            At(5, {"MaxLimW": SP_DEFAULT}, {"sy": "complete"}),
+            At(1, {PF: SY_DEFAULT, W: SP_DEFAULT}, {"sy": "scheduled", "sp": "scheduled"}, lost={}),
+            At(2, {PF: "sy", W: SP_DEFAULT}, {"sy": "active"}, lost={}),
+            At(3, {PF: "sy", W: "sp"}, {"sy": "active", "sp": "active"}, lost={}),
+            At(4, {PF: SY_DEFAULT, W: SP_DEFAULT}, {"sy": "complete", "sp": "complete"}, lost={}),
         ),
     ),
     Case(
-        "different modes: both execute, and each mode returns to its default",
-        "CSIP BASIC-024, AGG-010; 2030.5 rule t",
-        BOTH,
-        (SYSTEM, event("sp", "SP", 3, 4, FixedW=700)),
+        "overlapping independent, service point followed by system",
+        "CSIP BASIC-025, AGG-011",
+        INDEPENDENT,
+        (sy(3, 5), other(2, 4)),
         (
-            At(2, {"MaxLimW": "sy", "FixedW": SP_DEFAULT}),
-            At(3, {"MaxLimW": "sy", "FixedW": "sp"}, {"sy": "active", "sp": "active"}),
-            At(4, {"MaxLimW": SP_DEFAULT, "FixedW": SP_DEFAULT}, {"sy": "complete", "sp": "complete"}),
+            At(2, {PF: SY_DEFAULT, W: "sp"}, {"sy": "scheduled", "sp": "active"}, lost={}),
+            At(3, {PF: "sy", W: "sp"}, {"sy": "active", "sp": "active"}, lost={}),
+            At(4, {PF: "sy", W: SP_DEFAULT}, {"sy": "active", "sp": "complete"}, lost={}),
+            At(5, {PF: SY_DEFAULT, W: SP_DEFAULT}, {"sy": "complete", "sp": "complete"}, lost={}),
         ),
     ),
     Case(
-        "different modes, the higher first",
-        "CSIP BASIC-025, AGG-011; 2030.5 rule t",
-        BOTH,
-        (event("sp", "SP", 2, 4, FixedW=700), event("sy", "SY", 3, 5, FixedPFInjectW="0.95")),
+        "overlapping independent, system followed by service point after start of system",
+        "CSIP BASIC-026, AGG-012",
+        INDEPENDENT,
+        (sy(1, 5), other(2, 4, issued=1.25)),
         (
-            At(3, {"FixedPFInjectW": "sy", "FixedW": "sp"}),
-            At(4, {"FixedPFInjectW": "sy", "FixedW": SP_DEFAULT}, {"sy": "active"}),
-            At(5, {"FixedPFInjectW": None}),
+            At(1, {PF: "sy", W: SP_DEFAULT}, {"sy": "active", "sp": "not known"}, lost={}),
+            At(2, {PF: "sy", W: "sp"}, {"sy": "active", "sp": "active"}, lost={}),
+            At(4, {PF: "sy", W: SP_DEFAULT}, {"sy": "active", "sp": "complete"}, lost={}),
+            At(5, {PF: SY_DEFAULT, W: SP_DEFAULT}, {"sy": "complete", "sp": "complete"}, lost={}),
         ),
     ),
     Case(
-        "different modes, nested, the higher known late",
-        "CSIP BASIC-026, AGG-012; 2030.5 rule t",
-        BOTH,
-        (event("sy", "SY", 1, 5, FixedPFInjectW="0.95"), event("sp", "SP", 2, 4, issued=1.25, FixedW=700)),
+        "an immediate and a curve-based mode in one event",
+        "CSIP CORE-012",
+        {"1": program(1, MaxLimW=5000, VoltVar="default curve")},
+        (event("1", "1", 3, 5, MaxLimW=6000, VoltVar="curve"),),
         (
-            At(3, {"FixedPFInjectW": "sy", "FixedW": "sp"}, {"sy": "active", "sp": "active"}),
-            At(4.5, {"FixedPFInjectW": "sy", "FixedW": SP_DEFAULT}, {"sy": "active", "sp": "complete"}),
+            At(2, {"MaxLimW": "default of program 1", "VoltVar": "default of program 1"}),
+            At(3, {"MaxLimW": "1", "VoltVar": "1"}, {"1": "active"}),
+            At(5, {"MaxLimW": "default of program 1", "VoltVar": "default of program 1"}, {"1": "complete"}),
         ),
     ),
     Case(
-        "superseded in one mode, active in its other",
-        "CSIP-AUS GEN-10 (v) to (x): potentially superseded",
-        {"1": program(1), "6": program(2)},
-        (event("7", "1", 0, 5, ExpLimW=0), event("8", "6", 0, 5, ExpLimW=5000, GenLimW=3000)),
-        (At(1, {"ExpLimW": "7", "GenLimW": "8"}, {"7": "active", "8": "ExpLimW superseded, GenLimW active"}),),
-    ),
-    Case(
-        "a higher event that outlasts the lower",
-        "CSIP-AUS GEN-10 (d) to (l)",
-        {"1": program(1, ExpLimW=3000), "6": program(2, ExpLimW=0)},
-        (
-            event("1", "6", 1, 11, issued=1, ExpLimW=20000),
-            event("2", "1", 2, 16, issued=2, ExpLimW=0),
-            event("3", "6", 17, 22, issued=17, ExpLimW=20000),
-        ),
-        (
-            At(0, {"ExpLimW": "default of program 1"}),
-            At(1.5, {"ExpLimW": "1"}, {"1": "active"}),
-            At(2, {"ExpLimW": "2"}, {"1": "superseded", "2": "active"}),
-            At(16, {"ExpLimW": "default of program 1"}, {"2": "complete"}),
-            At(17, {"ExpLimW": "3"}),
-            At(22, {"ExpLimW": "default of program 1"}),
+        "ten programs with an event of half a minute each",
+        "CSIP CORE-013",
+        {f"{number}": program(number, **({PF: "0.99"} if number == 1 else {})) for number in range(1, 11)},
+        tuple(event(f"{number}", f"{number}", number, number + 0.5, FixedPFInjectW="0.95") for number in range(1, 11)),
+        course(
+            *(
+                pair
+                for number in range(1, 11)
+                for pair in ((number, f"{number}"), (number + 0.5, "default of program 1"))
+            ),
+            mode=PF,
         ),
     ),
     Case(
-        "disconnected by one program, limited by the other, then superseded within that",
-        "CSIP-AUS GEN-10 (m) to (u)",
-        {"1": program(1), "6": program(2)},
+        "the first is cancelled while active, the others complete",
+        "CSIP CORE-022",
+        {"1": program(3), "2": program(2), "3": program(1, MaxLimW=5000, VoltVar="default curve")},
         (
-            event("4", "1", 0, 5, GenLimW=0, Connect=False),
-            event("5", "6", 0, 20, ExpLimW=20000),
-            event("6", "6", 10, 15, issued=10, ExpLimW=5000),
+            event("1", "1", 3, 5, cancelled=4, MaxLimW=6000),
+            event("2", "2", 6, 7, VoltVar="curve"),
+            event("3", "3", 9, 12, VoltVar="another curve"),
         ),
         (
-            At(1, {"GenLimW": "4", "Connect": "4", "ExpLimW": "5"}, {"4": "active", "5": "active"}),
-            At(6, {"GenLimW": None, "Connect": None, "ExpLimW": "5"}, {"4": "complete", "5": "active"}),
-            At(10, {"ExpLimW": "6"}, {"5": "superseded", "6": "active"}),
-            At(16, {"ExpLimW": None}, {"5": "superseded", "6": "complete"}),
-        ),
-    ),
-    Case(
-        "active events are cancelled: the higher program's default, laxer as it is",
-        "CSIP-AUS GEN-10 (bb) to (ee), GEN-09",
-        DEFAULTS_AT_50_AND_20,
-        (event("9", "1", 0, 5, cancelled=2, GenLimW=5000), event("10", "6", 0, 5, cancelled=2, ExpLimW=2000)),
-        (
-            At(1, {"GenLimW": "9", "ExpLimW": "10"}, {"9": "active", "10": "active"}),
-            At(2, {"GenLimW": None, "ExpLimW": "default of program 1"}, {"9": "cancelled", "10": "cancelled"}),
-            At(9, {"ExpLimW": "default of program 1"}, {"9": "cancelled"}),
+            At(3, {"MaxLimW": "1"}, {"1": "active", "2": "scheduled", "3": "scheduled"}),
+            At(4, {"MaxLimW": "default of program 3"}, {"1": "cancelled"}),
+            At(6, {"VoltVar": "2"}, {"1": "cancelled", "2": "active"}),
+            At(7, {"VoltVar": "default of program 3"}, {"2": "complete"}),
+            At(9, {"VoltVar": "3"}, {"3": "active"}),
+            At(12, {"VoltVar": "default of program 3"}, {"3": "complete"}, lost={}),
         ),
     ),
     Case(
-        "of one program, the newer supersedes the older",
-        "2030.5 rule f",
-        {"SY": SY},
-        (event("a", "SY", 2, 6, MaxLimW=3000), event("b", "SY", 3, 4, issued=2.5, MaxLimW=8000)),
+        "three of identical start and duration: the highest program's is executed, in both of its modes",
+        "CSIP CORE-023",
+        {"1": program(1, MaxLimW=5000), "2": program(2), "3": program(3)},
         (
-            At(2.5, {"MaxLimW": "a"}),
-            At(3, {"MaxLimW": "b"}, {"a": "superseded"}),
-            At(4, {"MaxLimW": SY_DEFAULT}, {"a": "superseded", "b": "complete"}),
+            event("1", "1", 2, 3, MaxLimW=6000, VoltVar="curve 1"),
+            event("2", "2", 2, 3, MaxLimW=7000),
+            event("3", "3", 2, 3, MaxLimW=8000, VoltVar="curve 3"),
         ),
-    ),
-    Case(
-        "an event that ended before it was known is never acted on",
-        "2030.5 rule l",
-        {"SY": SY},
-        (event("late", "SY", 1, 3, issued=4, MaxLimW=3000),),
-        (At(4, {"MaxLimW": SY_DEFAULT}, {"late": "complete"}),),
-    ),
-    Case(
-        "an event that is known late stands from then on",
-        "2030.5: a start in the past is now",
-        {"SY": SY},
-        (event("late", "SY", 1, 5, issued=4, MaxLimW=3000),),
-        (At(3, {"MaxLimW": SY_DEFAULT}), At(4, {"MaxLimW": "late"}, {"late": "active"})),
-    ),
-    Case(
-        "no duration at all",
-        "2030.5: the end is start + duration",
-        {"SY": SY},
-        (event("zero", "SY", 2, 2, MaxLimW=3000),),
-        (At(2, {"MaxLimW": SY_DEFAULT}, {"zero": "complete"}),),
-    ),
-    Case(
-        "back to back: no gap, no overlap, nothing superseded",
-        "CSIP-AUS ALL-22 (without what is drawn)",
-        {"SY": SY},
-        (event("a", "SY", 0, 2, MaxLimW=1), event("b", "SY", 2, 4, MaxLimW=2), event("c", "SY", 4, 6, MaxLimW=3)),
         (
-            At(1.999, {"MaxLimW": "a"}),
-            At(2, {"MaxLimW": "b"}, {"a": "complete", "b": "active", "c": "scheduled"}),
-            At(4, {"MaxLimW": "c"}, {"b": "complete"}),
+            At(1, {"MaxLimW": "default of program 1"}, lost={"2": ("1", 2), "3": ("1", 2)}),
+            At(2, {"MaxLimW": "1", "VoltVar": "1"}, {"1": "active", "2": "superseded", "3": "superseded"}),
+            At(3, {"MaxLimW": "default of program 1", "VoltVar": None}, {"1": "complete", "2": "superseded"}, lost={}),
         ),
-    ),
-    Case(
-        "the superseder is cancelled before the lower one starts: that is executed",
-        "EPRI: a superseded event may rejoin the schedule",
-        BOTH,
-        (SYSTEM, event("sp", "SP", 3, 4, cancelled=1, MaxLimW=2000)),
-        (
-            At(1, {"MaxLimW": SP_DEFAULT}, {"sy": "scheduled", "sp": "cancelled"}),
-            At(2, {"MaxLimW": "sy"}, {"sy": "active"}),
-            At(3.5, {"MaxLimW": "sy"}, {"sp": "cancelled"}),
-        ),
-    ),
-    Case(
-        "the superseder is cancelled after the lower one's start and before its own: too late for that",
-        "EPRI: at its start a superseded event is reported so, and over",
-        BOTH,
-        (SYSTEM, event("sp", "SP", 3, 4, cancelled=2.5, MaxLimW=2000)),
-        (
-            At(2, {"MaxLimW": SP_DEFAULT}, {"sy": "superseded", "sp": "scheduled"}),
-            At(3, {"MaxLimW": SP_DEFAULT}, {"sy": "superseded", "sp": "cancelled"}),
-        ),
-    ),
-    Case(
-        "the superseder is cancelled while active: the lower one stays over",
-        "2030.5 EventStatus 4: execution is terminated",
-        BOTH,
-        (event("sy", "SY", 1, 9, MaxLimW=3000), event("sp", "SP", 2, 8, issued=1.5, cancelled=4, MaxLimW=2000)),
-        (
-            At(3, {"MaxLimW": "sp"}, {"sy": "superseded", "sp": "active"}),
-            At(4, {"MaxLimW": SP_DEFAULT}, {"sy": "superseded", "sp": "cancelled"}),
-        ),
-    ),
-    Case(
-        "the superseder is cancelled while active, and the lower one's program resumes",
-        "ours: on_supersede resume",
-        {"SP": SP, "SY": program(10, "resume")},
-        (event("sy", "SY", 1, 9, MaxLimW=3000), event("sp", "SP", 2, 8, issued=1.5, cancelled=4, MaxLimW=2000)),
-        (At(3, {"MaxLimW": "sp"}), At(4, {"MaxLimW": "sy"}, {"sy": "active", "sp": "cancelled"})),
-    ),
-    Case(
-        "the same event again, cancelled",
-        "2030.5 rule c: only its status may change",
-        {"SY": SY},
-        (SYSTEM, replace(SYSTEM, cancelled_ms=3 * MINUTE)),
-        (
-            At(2, {"MaxLimW": "sy"}, {"sy": "active"}),
-            At(3, {"MaxLimW": SY_DEFAULT}, {"sy": "cancelled"}),
-        ),
-    ),
-    Case(
-        "the same event again, with another value",
-        "2030.5 rule c: editing is not allowed",
-        {"SY": SY},
-        (SYSTEM, replace(SYSTEM, issued_ms=1, controls={Mode.MAX_LIM_W: 1.0})),
-        limit((2, "sy")),
-    ),
-    Case(
-        "a cancellation after the end changes nothing",
-        "2030.5 EventStatus",
-        {"SY": SY},
-        (replace(SYSTEM, cancelled_ms=5 * MINUTE),),
-        (At(3, {"MaxLimW": "sy"}), At(6, {"MaxLimW": SY_DEFAULT}, {"sy": "complete"})),
     ),
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.source}: {case.name}")
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_procedure(case: Case) -> None:
-    for order in (case.events, case.events[::-1]):
-        for at in case.course:
-            controls = arbitrate(case.programs, order, Now(round(at.minute * MINUTE), 0))
-            standing = {name: controls.at(NODE, Mode(name)) for name in at.stands}
-            found = {name: None if control is None else control.source for name, control in standing.items()}
-            assert found == at.stands, at
-            by_id = {one.id: one for one in case.events}
-            assert {name: state_of(controls, by_id[name]) for name in at.states} == at.states, at
+    live_through(case)
+
+
+@pytest.mark.parametrize(
+    ("mode", "default", "value"),
+    [
+        ("LVRTMustTrip", "default", "curve"),  # BASIC-004
+        ("HFRTMustTrip", "default", "curve"),  # BASIC-005
+        ("VoltVar", "default", "curve"),  # BASIC-006
+        ("FixedPFInjectW", "0.99", "0.95"),  # BASIC-008
+        ("Connect", True, False),  # BASIC-009
+        ("MaxLimW", 5000.0, 6000.0),  # BASIC-010
+        ("VoltWatt", "default", "curve"),  # BASIC-011
+        ("FreqDroop", "default", "droop"),  # BASIC-012
+        ("FixedW", 500.0, 5000.0),  # BASIC-013
+        ("TargetW", 500.0, 4000.0),  # BASIC-014
+        ("WattPF", "default", "curve"),  # BASIC-015
+    ],
+)
+def test_a_control_of_each_mode(mode: str, default: Value, value: Value) -> None:
+    """BASIC-004 to -015 but for -007 (ramp rates): default, then from plus-two minutes for one minute the control."""
+    programs = {"SP": program(1, **{mode: default})}
+    one = event("sp", "SP", 2, 3, **{mode: value})
+    for minute, expected in ((1.9, default), (2, value), (2.9, value), (3, default)):
+        control = arbitrate(programs, [one], Now(round(minute * MINUTE), 0)).at(NODE, Mode(mode))
+        assert control is not None
+        assert control.value == expected
 
 
 def test_the_edge_is_a_millisecond() -> None:
+    programs = {"SY": program(10, FixedPFInjectW="0.99")}
     for before, after in ((2 * MINUTE - 1, 2 * MINUTE), (4 * MINUTE, 4 * MINUTE - 1)):
-        assert arbitrate({"SY": SY}, [SYSTEM], Now(before, 0)).in_force[NODE, Mode.MAX_LIM_W].is_default
-        assert not arbitrate({"SY": SY}, [SYSTEM], Now(after, 0)).in_force[NODE, Mode.MAX_LIM_W].is_default
+        assert arbitrate(programs, [sy(2, 4)], Now(before, 0)).in_force[NODE, Mode(PF)].is_default
+        assert not arbitrate(programs, [sy(2, 4)], Now(after, 0)).in_force[NODE, Mode(PF)].is_default
+
+
+# --- randomised events (CORE-021) ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "end", "bound_s"),
+    [("1", 3, 5, 0), ("2", 6, 7, 30), ("3", 9, 12, -30)],
+)
+def test_a_randomised_event_keeps_to_its_bounds(name: str, start: float, end: float, bound_s: int) -> None:
+    """CORE-021: with 0, plus 30 and minus 30 seconds for both the start and the duration."""
+    plain = event(name, "SY", start, end, FixedPFInjectW="0.95")
+    drawn = replace(plain, randomize_start_s=bound_s, randomize_duration_s=bound_s)
+    (control,) = arbitrate({"SY": program(3)}, [drawn], Now(0, 0)).upcoming
+    late_ms = control.since_ms - plain.starts_ms
+    assert control.until_ms is not None
+    longer_ms = control.until_ms - control.since_ms - (plain.ends_ms - plain.starts_ms)
+    for drawn_ms in (late_ms, longer_ms):
+        assert min(0, bound_s * 1000) <= drawn_ms <= max(0, bound_s * 1000)
+        assert (drawn_ms != 0) == (bound_s != 0)
+
+
+# --- an aggregator's four devices (AGG) ------------------------------------------------------------------------------
+
+TFA_DEFAULT = "default of program TFA"
+BELOW_TFA, ELSEWHERE = ("EDA1", "EDA2"), ("EDB1", "EDB2")
+
+
+def programs_of_devices(**tfa: Value) -> dict[str, OneProgram]:
+    """SY runs on all four devices, TFA on EDA1 and EDA2: each default is told for each device that its program has."""
+    here = {Mode(name): value for name, value in tfa.items()}
+    everywhere = {Mode.FIXED_PF_INJECT_W: "0.99"}
+    return {
+        "TFA": OneProgram(5, defaults=dict.fromkeys(BELOW_TFA, here)),
+        "SY": OneProgram(10, defaults=dict.fromkeys(BELOW_TFA + ELSEWHERE, everywhere)),
+    }
+
+
+def at_each(one: Event, devices: Sequence[str]) -> list[Event]:
+    """A program's event is an event of each device that the program has, under one mRID."""
+    return [replace(one, node=device) for device in devices]
+
+
+@pytest.mark.parametrize(
+    ("procedure", "sy_minutes", "tfa_minutes", "tfa_issued", "below", "elsewhere"),
+    [
+        ("AGG-002", None, None, 0, [(0, TFA_DEFAULT)], [(0, SY_DEFAULT)]),
+        ("AGG-003", None, (2, 3), 0, [(1, TFA_DEFAULT), (2, "tfa"), (3, TFA_DEFAULT)], [(2, SY_DEFAULT)]),
+        ("AGG-006", (4, 5), (2, 3), 0, [(2, "tfa"), (3, TFA_DEFAULT), (4, "sy"), (5, TFA_DEFAULT)],
+         [(2, SY_DEFAULT), (4, "sy"), (5, SY_DEFAULT)]),
+        ("AGG-007", (2, 4), (3, 4), 0, [(2, TFA_DEFAULT), (3, "tfa"), (4, TFA_DEFAULT)],
+         [(1, SY_DEFAULT), (2, "sy"), (3, "sy"), (4, SY_DEFAULT)]),
+        ("AGG-008", (3, 5), (2, 4), 0, [(2, "tfa"), (3, "tfa"), (4, TFA_DEFAULT)],
+         [(2, SY_DEFAULT), (3, "sy"), (4.9, "sy"), (5, SY_DEFAULT)]),
+        ("AGG-009", (1, 5), (2, 4), 1.25, [(1, "sy"), (1.9, "sy"), (2, "tfa"), (4, TFA_DEFAULT)],
+         [(1, "sy"), (4.9, "sy"), (5, SY_DEFAULT)]),
+    ],
+)  # fmt: skip
+def test_an_aggregators_devices(
+    procedure: str,
+    sy_minutes: tuple[float, float] | None,
+    tfa_minutes: tuple[float, float] | None,
+    tfa_issued: float,
+    below: list[tuple[float, str]],
+    elsewhere: list[tuple[float, str]],
+) -> None:
+    """Only the devices below the transformer see its event; on the others the system's runs its whole time."""
+    events: list[Event] = []
+    if sy_minutes:
+        events += at_each(sy(*sy_minutes), BELOW_TFA + ELSEWHERE)
+    if tfa_minutes:
+        of_tfa = replace(sp(*tfa_minutes, issued=tfa_issued), id="tfa", program="TFA")
+        events += at_each(of_tfa, BELOW_TFA)
+    for devices, expected in ((BELOW_TFA, below), (ELSEWHERE, elsewhere)):
+        for device in devices:
+            here = tuple(events)
+            case = Case(
+                device, procedure, programs_of_devices(FixedPFInjectW="0.90"), here, course(*expected, mode=PF), device
+            )
+            live_through(case)
+
+
+def test_where_it_is_not_superseded_an_aggregators_event_completes() -> None:
+    """AGG-007 and -008: the devices elsewhere post 2 and 3 for the system's event, and never "superseded"."""
+    events = at_each(sy(2, 4), BELOW_TFA + ELSEWHERE) + at_each(replace(sp(3, 4), program="TFA"), BELOW_TFA)
+    during, after = (arbitrate(programs_of_devices(), events, Now(minute * MINUTE, 0)) for minute in (2, 4))
+    states = {one.node: (state_of(during, one), state_of(after, one)) for one in events if one.id == "sy"}
+    assert states == dict.fromkeys(BELOW_TFA, ("superseded", "superseded")) | dict.fromkeys(
+        ELSEWHERE, ("active", "complete")
+    )
+    assert {each.event.node for each in during.superseded} == set(BELOW_TFA)

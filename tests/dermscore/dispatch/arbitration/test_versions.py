@@ -11,8 +11,8 @@ from tests.dermscore.dispatch.arbitration.programs import event
 ONE = event("a", "P", 1, 2, TargetW=1.0)
 
 
-def test_other_events_and_other_nodes_stay_apart() -> None:
-    others = [ONE, replace(ONE, id="b"), replace(ONE, node="b1")]
+def test_other_events_stay_apart() -> None:
+    others = [ONE, replace(ONE, id="b")]
     assert merged([*others, *others]) == (others, [])
 
 
