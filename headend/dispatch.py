@@ -298,8 +298,8 @@ class Dispatcher:
 
     async def _take_up(self, dispatch_id: str, ends_ms: int) -> None:
         kept, now = self.ledger.find(dispatch_id), self._clock()
-        if kept is None:
-            return  # an agent's report has ended it meanwhile
+        if kept is None or ends_ms <= now.utc_ms:
+            return  # it has ended while others were taken up
         request, facts = resuming.again(kept.dispatch, ends_ms, self.policy, now), self._facts(kept.dispatch)
         decision = decide(request, facts, self.policy, now)
         past = Past(now, request, facts, decision)

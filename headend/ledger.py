@@ -66,10 +66,14 @@ class Ledger:
         return self._settle(touched | {dispatch.id}, now.utc_ms)
 
     def change(self, intents: Iterable[Placed], now: Now) -> list[Kept]:
-        """Put these in the places of what they were made of. Returns the dispatches that this changed."""
+        """Put these in the places of what they were made of, but of what is over by now. Returns the dispatches that
+        this changed.
+        """
         touched: set[str] = set()
         for placed in intents:
-            touched |= self._replace(placed, self._intents[placed.intent.dispatch_id][placed.asset_id])
+            before = self._intents.get(placed.intent.dispatch_id, {}).get(placed.asset_id)
+            if before is not None and not before.over:
+                touched |= self._replace(placed, before)
         return self._settle(touched, now.utc_ms)
 
     def waiting(self) -> list[Placed]:

@@ -451,6 +451,63 @@ async def test_a_release_gives_back_and_completes_when_the_assets_follow(
         )
 
 
+@pytest.fixture
+async def resuming(home, run_headend):
+    """A headend under whose policy what was superseded comes back, whoever asked for it."""
+    policy = home / "policies" / "headend" / "dispatch.yaml"
+    text = policy.read_text()
+    for longest in (86400, 14400):
+        text = text.replace(
+            f"    max_duration_s: {longest}\n", f"    max_duration_s: {longest}\n    on_supersede: resume\n"
+        )
+    policy.write_text(text)
+    async with run_headend(home) as made:
+        yield made
+
+
+async def test_a_command_is_complete_at_its_end_and_what_it_superseded_goes_on(
+    resuming, ids, dial_gateway, dial_agent, outcomes, wait_until
+):
+    dispatcher, index = resuming.headend.dispatcher, {ids.b1: 0}
+    async with dial_gateway(resuming, SERIES) as gateway, dial_agent(resuming, ids.b1, (ids.b1,)) as agent:
+        tell(agent, measured(ids.b1))
+        await wait_until(lambda: agent.of("ack"))
+        who = dispatcher.policy.principal("http:loopback")
+        await dispatcher.submit(Request("market", who, ids.path, None, Aim.TARGET, 5e6, 600.0, "operator"))
+        command = send(gateway, ids.path, 9e6, hold_s=1)
+        await wait_until(lambda: len(agent.of("setpoint")) >= 2)
+        says(agent, agent.of("setpoint")[1], index, S.FOLLOWING, 9e6)
+        await wait_until(lambda: len(agent.of("setpoint")) == 3)
+        back = agent.of("setpoint")[2]
+        assert (back.dispatch_id, back.setpoint_w, back.revision) == ("market", 5e6, 3)
+        await wait_until(lambda: [each.state for each in outcomes(gateway, command)][-1:] == [S.COMPLETE])
+        says(agent, back, index, S.FOLLOWING, 5e6)
+        await wait_until(lambda: dispatcher.ledger.find("market").dispatch.state is S.FOLLOWING)
+        assert not outcomes(gateway, "market"), "which is none of its commands"
+
+
+async def test_a_command_that_is_suspended_is_told_so_and_of_each_step_when_it_is_back(
+    resuming, ids, dial_gateway, dial_agent, outcomes, wait_until
+):
+    index = {ids.b1: 0}
+    async with dial_gateway(resuming, SERIES) as gateway, dial_agent(resuming, ids.b1, (ids.b1,)) as agent:
+        tell(agent, measured(ids.b1))
+        await wait_until(lambda: agent.of("ack"))
+        older = send(gateway, ids.path, 5e6, hold_s=600)
+        await wait_until(lambda: agent.of("setpoint"))
+        says(agent, agent.of("setpoint")[0], index, S.FOLLOWING, 5e6)
+        await wait_until(lambda: [each.state for each in outcomes(gateway, older)][-1:] == [S.FOLLOWING])
+        newer = send(gateway, ids.path, 9e6, hold_s=1)
+        await wait_until(lambda: len(agent.of("setpoint")) == 3)
+        says(agent, agent.of("setpoint")[2], index, S.ACTIVE, 5e6)
+        await wait_until(lambda: [each.state for each in outcomes(gateway, older)][-1:] == [S.ACTIVE])
+        states = list(dict.fromkeys(each.state for each in outcomes(gateway, older)))
+        assert states[-2:] == [S.SUSPENDED, S.ACTIVE]
+        (suspended,) = [each for each in outcomes(gateway, older) if each.state is S.SUSPENDED]
+        assert (suspended.delivered_w, suspended.shortfall_w) == (None, 5e6)
+        assert suspended.reason == f"superseded by dispatch {newer}, and comes back when that ends"
+
+
 async def test_nonsense_ends_the_stream(up, dial_gateway, wait_until):
     from wire.v1.boundary_link_pb2 import Command
 
