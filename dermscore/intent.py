@@ -30,7 +30,7 @@ class Intent:
 
     `schedule` is what the asset is to do after the present setpoint *while the headend is silent*, in the order of time
     and over by `expires_ms` like the rest; empty: the present setpoint until then. A headend that is heard says itself
-    what comes next. Ours gives none yet (docs/reference/guard.md says why).
+    what comes next.
     """
 
     asset_id: str
