@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf, isfinite
 from typing import Final
 
 import numpy as np
@@ -135,32 +136,30 @@ class Situation:
     def _limit(self, limiting: Limiting) -> None:
         controls = tuple(self._sorted(_LIMITED))
         for kind in Kind:
-            stated = [self._stated(limiting, control) for control in controls if _LIMITED[control.mode] is kind]
-            limiting.power(kind, BoundSource.EVENT, stated)
+            stated = (self._stated(limiting, control) for control in controls if _LIMITED[control.mode] is kind)
+            limiting.power(kind, BoundSource.EVENT, [each for each in stated if isfinite(each[1])])
 
     def _stated(self, limiting: Limiting, control: Control) -> tuple[str, float, str]:
-        """Where the limit of an event stands now: its node, the magnitude, and that in words."""
+        """Where the limit of an event stands now: its node, the magnitude (infinite for none), and that in words."""
         w = self._ramped_w(limiting, control)
-        final = "" if w == control.value_w else f", on its way to {power(control.value_w or 0.0)}"
+        end = "no limit" if control.value_w is None else power(control.value_w)
+        final = "" if w == control.value_w else f", on its way to {end}"
         return control.node, w, f"{control.mode} {power(w)} by {control}{final}"
 
     def _ramped_w(self, limiting: Limiting, control: Control) -> float:
         """Where a limit is on its way from what stood before: the tighter of now and of the end of `hold_s`.
 
-        Where nothing stood before it comes from the ratings, which bounded until then.
+        Where nothing stood before it comes from the ratings, which bounded until then. A release leads to no limit.
         """
-        assert control.value_w is not None
-        if control.ramp_w_per_s is None:
-            return control.value_w
-        before = control.from_value
+        before, value_w = control.from_value, inf if control.value_w is None else control.value_w
+        if control.ramp_w_per_s is None or (before is None and value_w == inf):
+            return value_w
         if isinstance(before, (bool, str)) or before is None:
             ratings, run = limiting.bounding.columns.ratings, limiting.run(control.node)
             upward = _LIMITED[control.mode] in (Kind.EXPORT, Kind.GENERATION)
             before = float(np.maximum(ratings.max_w[run] if upward else -ratings.min_w[run], 0).sum())
         elapsed_s = (self.now.utc_ms - control.since_ms) / 1000
-        return min(
-            _moved(before, control.value_w, control.ramp_w_per_s * s) for s in (elapsed_s, elapsed_s + self.hold_s)
-        )
+        return min(_moved(before, value_w, control.ramp_w_per_s * s) for s in (elapsed_s, elapsed_s + self.hold_s))
 
     # --- who is held ---
 

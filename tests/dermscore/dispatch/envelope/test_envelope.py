@@ -349,6 +349,16 @@ def test_the_limit_of_an_event_is_on_its_way_at_its_ramp(
     assert ("on its way to" in result.node.max.detail) is (most != value)
 
 
+def test_a_limit_that_is_released_bounds_nothing_and_leaves_at_its_ramp() -> None:
+    assert bounded(B1, controls=control(Mode.EXP_LIM_W, None)).node.max.source is BoundSource.ASSETS
+    assert bounded(B1, controls=control(Mode.EXP_LIM_W, None, ramp_w_per_s=1e6)).node.max.w == 40e6
+    leaving = bounded(B1, controls=control(Mode.EXP_LIM_W, None, ramp_w_per_s=1e6, from_value=5e6)).node.max
+    assert leaving.w == 15e6
+    assert leaving.detail.startswith(
+        "ExpLimW 15 MW by dispatch e1 (program utility, primacy 1), on its way to no limit"
+    )
+
+
 def test_an_import_limit_comes_from_the_rating_that_absorbs() -> None:
     controls = control(Mode.IMP_LIM_W, 5e6, ramp_w_per_s=1e6)
     assert bounded(B1, controls=controls).node.min.w == -20e6
