@@ -280,9 +280,10 @@ class Dispatcher:
 
     async def _take_up_again(self) -> None:
         """Decide anew, one by one, what was suspended and stands again."""
-        waiting = self.ledger.waiting()
+        if not self.ledger.waiting():
+            return  # the rule, and then nobody's decision is waited for
         async with self._deciding:
-            now = self._clock()
+            now, waiting = self._clock(), self.ledger.waiting()
             standing = self.ledger.standing(now)
             if not self._pace.look(waiting, standing, now):
                 return

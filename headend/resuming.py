@@ -133,10 +133,14 @@ def outcome(kept: Kept, decision: Decision, now: Now) -> TakenUp | Waits | Given
     """What becomes of a dispatch that was decided anew."""
     waits = [placed for placed in kept.intents if placed.state is IntentState.SUSPENDED]
     if isinstance(decision, Granted):
-        return _taken_up(kept, decision, now) or _waiting(waits, "; ".join(decision.causes))
+        return _taken_up(kept, decision, now) or _waiting(waits, _lacking(decision))
     if decision.kind in _MAY_PASS:
         return _waiting(waits, decision.reason)
     return GivenUp(tuple(progress.given_up(placed, decision.reason) for placed in waits))
+
+
+def _lacking(granted: Granted) -> str:
+    return "; ".join(granted.causes) or "its agent is not to be asked now, and the others do it all"
 
 
 def _waiting(waits: Iterable[Placed], reason: str) -> Waits:

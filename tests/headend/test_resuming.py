@@ -299,6 +299,22 @@ async def test_an_asset_that_cannot_be_asked_yet_says_why_and_is_tried_again(sce
     await scene.asked(ids.b1, 5e6, 20e6, 5e6)
 
 
+async def test_nothing_changes_while_those_that_it_waits_for_cannot_be_asked(scene, desk, ids, wait_until):
+    desk.connect(ids.b1, ids.b2)
+    await desk.ask(ids.path, 18, duration_s=600, identifier="market")
+    await scene.follow(ids.b1, ids.b2)
+    await desk.ask(ids.b1, 20, asset=True, duration_s=60, **SCADA)
+    scene.later(60, ids.b2)
+
+    def why() -> str:
+        members = desk.dispatcher.ledger.find("market").intents
+        return next(each.reason for each in members if each.asset_id == ids.b1)
+
+    await wait_until(lambda: "cannot be yet: its agent is not to be asked now" in why())
+    await scene.asked(ids.b2, 8e6)
+    assert await scene.state("market") is S.FOLLOWING
+
+
 async def test_what_the_asset_cannot_do_any_more_is_given_up_with_the_reason(scene, desk, ids):
     desk.connect(ids.b1)
     await desk.ask(ids.b1, 5, asset=True, duration_s=600, identifier="market")
