@@ -98,8 +98,9 @@ class Guard:
             reason = f"expired: it ended {-left} ms before it came"
             return replace(self, orders=ended), Dropped(reason, IntentState.EXPIRED, superseded)
         since_ms = self.link_since_ms if self.linked else now.mono_ms  # what it says, it says now
-        taken = replace(self, orders=orders.take(intent, left, now, reversion_w), link_since_ms=since_ms)
-        return taken, Taken(superseded)
+        way = self.way if intent.setpoint_w is None else replace(self.way, since_ms=None)  # a release goes on back
+        orders = orders.take(intent, left, now, reversion_w)
+        return replace(self, orders=orders, way=way, link_since_ms=since_ms), Taken(superseded)
 
     def resume(self, steps_begun: int) -> Self:
         """After a restart within one boot, when what was held has been received again: the steps that were begun.
@@ -144,8 +145,9 @@ class Guard:
 
         A measurement that is not a number, INVALID or only HELD, or a battery's without a state of charge, counts as
         none: a battery then goes to its reversion value (its bounds cannot be watched), anything else goes on with what
-        is held. A setpoint in a fresh measurement that nobody here wrote makes the device contested: it is left alone,
-        twice as long each time, but for the 0 W of a lock.
+        is held. Seen again, a battery takes up what is held: at once where the headend is heard, else by the ramp. A
+        setpoint in a fresh measurement that nobody here wrote makes the device contested: it is left alone, twice as
+        long each time, but for the 0 W of a lock.
         """
         guard, ended = self._in_time(now)
         seen = None if measurement is None or not usable(self.asset, measurement) else measurement
@@ -208,7 +210,7 @@ class Guard:
         return (self if begun is orders else replace(self, orders=begun)), None
 
     def _wanted(self, state: GuardState, seen: Measurement | None, now: Now) -> tuple[float | None, int | None, str]:
-        """The setpoint before its bounds, since when the way back goes on (None: it does not), and why."""
+        """The setpoint before its bounds, since when it is on the way back or from it (None: it is not), and why."""
         asked_w, blind = self.orders.asked_w, seen is None and self.asset.kind is Kind.BATTERY
         if asked_w is None or blind:
             since_ms = now.mono_ms if self.way.since_ms is None else self.way.since_ms
@@ -216,9 +218,11 @@ class Guard:
             w = self._ramped(self._goal_w, from_ms, seen, now)
             return w, since_ms, f"{state}: {self._why_returning(blind)}"
         # The headend's own word holds at once; what it said in advance for all of them to do alone is ramped.
-        # Each waited its own time before the step began (`_in_time`), so it waits no more.
-        w = self._ramped(asked_w, 0, seen, now) if self.orders.steps_begun else asked_w
-        return w, None, f"{state}: {self.orders.name}"
+        # Each waited its own time before the step began (`_in_time`), so it waits no more. So it is with the return
+        # to what is held for whoever lost sight while nobody leads: a whole site may see again at one moment.
+        returns = self.way.since_ms is not None and not self.linked
+        w = self._ramped(asked_w, 0, seen, now) if self.orders.steps_begun or returns else asked_w
+        return w, self.way.since_ms if returns and w != asked_w else None, f"{state}: {self.orders.name}"
 
     def _why_returning(self, blind: bool) -> str:
         goal_w = self._goal_w

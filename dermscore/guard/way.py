@@ -14,7 +14,8 @@ LONGEST_RAMP_STEP_MS = 2_000
 class Way:
     """The last command's setpoint in W (None: left to itself), its monotonic ms, and since when the way back goes on.
 
-    `last_ms` None: there was no command, or the device has been another's since. `since_ms` None: not on the way back.
+    `last_ms` None: there was no command, or the device has been another's since. `since_ms` None: it is neither on the
+    way back nor on its way from there to what is still held.
     """
 
     last_w: float | None = None

@@ -309,6 +309,25 @@ def test_a_battery_that_cannot_be_seen_goes_back_in_steps_and_follows_again_when
     assert (command.setpoint_w, command.state) == (20e6, GuardState.FOLLOW)
 
 
+def test_a_battery_that_sees_again_while_nobody_leads_takes_up_what_is_held_by_the_ramp() -> None:
+    """A whole site may see again at one moment: its node's fallback ramp holds on the way there, too."""
+    guard, _ = run(took(guarded(), intent()), seen(), 0)
+    guard = guard.link(False, at(100))
+    guard, written = run(guard, None, 1_000, 3_000, 4_000, 5_000)
+    assert written == [20e6, 20e6, 16e6, 12e6]
+    alone, written = run(guard, seen(), 5_500, 6_000, 7_000, 8_000)
+    assert written == [14e6, 16e6, 20e6, 20e6]
+    assert alone.state() is GuardState.CACHED
+    _, written = run(alone, None, 9_000, 11_000, 12_000)
+    assert written == [20e6, 20e6, 16e6], "a stagger of its own, as it was there"
+    led, written = run(guard.link(True, at(5_400)), seen(), 5_500)
+    assert written == [20e6]
+    _, written = run(led.link(False, at(5_600)), seen(), 6_000)
+    assert written == [20e6]
+    _, written = run(took(guard, intent(2, 10e6), 5_400), seen(), 5_500)
+    assert written == [10e6], "the headend's own word, just heard"
+
+
 def test_a_bound_holds_even_where_the_power_cannot_be_seen() -> None:
     guard, _ = run(took(guarded(), intent(1)), seen(), 0)
     _, command = guard.step(seen(math.nan, 10e6), at(1_000))

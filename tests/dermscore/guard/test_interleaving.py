@@ -74,6 +74,7 @@ class AnyInterleaving(RuleBasedStateMachine):
         self.newest: tuple[int, int] = (0, 0)
         self.in_force: Intent | None = None
         self.steps_begun = 0
+        self.went_back = False  # since what is held was taken, sight was lost, and nobody has led since
         self.linked = False
         self.silent_since = 0
         self.is_local = self.locked = False
@@ -200,7 +201,7 @@ class AnyInterleaving(RuleBasedStateMachine):
             return
         assert verdict.superseded == before.held  # which the headend ended when it stored this one
         self.in_force = wanted if isinstance(verdict, Taken) else None
-        self.steps_begun = 0
+        self.steps_begun, self.went_back = 0, False
         self.newest = (int(wanted.epoch), wanted.revision)
         if isinstance(verdict, Taken) and not self.linked:
             self.silent_since = self.t  # it spoke just now
@@ -358,7 +359,8 @@ class AnyInterleaving(RuleBasedStateMachine):
             if self.steps_begun:
                 asked_w = self.in_force.schedule[self.steps_begun - 1].setpoint_w
         last_w = None if before is None else before.setpoint_w
-        if asked_w is not None and not self.steps_begun:
+        self.went_back = command.state is GuardState.FAILSAFE or (self.went_back and not self.linked and w != asked_w)
+        if asked_w is not None and not self.steps_begun and not self.went_back:
             assert w in (asked_w, 0.0)  # 0 W at a bound of the charge
         elif last_w is not None:
             # On the way, to a step or to its reversion value of 0: never past it and never further off than it was.
