@@ -29,7 +29,12 @@ from math import fsum
 import numpy as np
 
 from dermscore.dispatch import Allocation, Columns, Limit, allocate
-from dermscore.dispatch.allocation.rules import CAPACITY_SHARE, MERIT_ORDER, RULES, SOC_BALANCE
+from dermscore.dispatch.allocation.names import (
+    CAPACITY_SHARE,
+    MERIT_ORDER,
+    SOC_BALANCE,
+)
+from dermscore.dispatch.allocation.rules import RULES
 
 SIZES = {10_000: 51, 100_000: 15, 1_000_000: 5}
 """Devices, and how many times each is timed; the median counts."""

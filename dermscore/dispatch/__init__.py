@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dermscore.dispatch.allocation.allocate import CAPACITY_SHARE, Allocation, Broken, Share, ShortfallCause, allocate
+from dermscore.dispatch.allocation.allocate import Allocation, Broken, Share, ShortfallCause, allocate
 from dermscore.dispatch.allocation.explain import explain
+from dermscore.dispatch.allocation.names import CAPACITY_SHARE
 from dermscore.dispatch.arbitration.arbitrate import arbitrate
 from dermscore.dispatch.arbitration.controls import Control, Controls, Ignored, Next, Superseded
 from dermscore.dispatch.arbitration.events import Event, EventStatus, OnSupersede, Program

@@ -12,6 +12,7 @@ from functools import cached_property
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from dermscore.dispatch.allocation.names import CAPACITY_SHARE
 from dermscore.dispatch.check import Refused
 from dermscore.dispatch.envelope.envelope import Envelope
 from dermscore.dispatch.limits import BoundSource, Excluded
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from dermscore.dispatch.allocation.solve import Solution
     from dermscore.dispatch.envelope.plain import Columns
     from dermscore.dispatch.tree import Column, Tree
-
-CAPACITY_SHARE = "capacity share"
-"""In proportion to `capacity_wh`, so that equal batteries empty together. The rule where none is named."""
 
 _SAME = 1e-12  # of the target: two setpoints that differ by less are the same
 
@@ -166,7 +164,7 @@ class Allocation:
         raw_w, setpoint_w = float(self.solution.raw_w[place]), float(self.solution.x_w[place])
         held = self.envelope.arrays.source_of(self.envelope.arrays.high, place) is BoundSource.HELD
         same = abs(setpoint_w - raw_w) <= _SAME * max(abs(self.target_w), abs(raw_w), 1.0)
-        cause = self.rule if same else self._cause(place, setpoint_w - raw_w)
+        cause = self.rule if same and not held else self._cause(place, setpoint_w - raw_w)
         return Share(self._id(place), raw_w, setpoint_w, not same, cause, held)
 
     def _cause(self, place: int, more_w: float) -> str:

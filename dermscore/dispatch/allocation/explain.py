@@ -18,6 +18,9 @@ def explain(allocation: Allocation | Refused, asset_id: str) -> str:
     ratings = allocation.envelope.columns.ratings
     name = ratings.names[ratings.place[asset_id]] if asset_id in ratings.place else asset_id
     share = allocation.share(asset_id)
+    if share is not None and share.held:
+        stays = f"{name} stays at {power(share.setpoint_w)} and is not asked for its {allocation.rule}"
+        return f"{stays} of {wanted}: {share.cause}."
     if share is not None and not share.clamped:
         return f"{name} is asked for {power(share.setpoint_w)}, its {allocation.rule} of {wanted}."
     if share is not None:

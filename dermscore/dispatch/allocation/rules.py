@@ -12,6 +12,14 @@ from typing import Final
 
 import numpy as np
 
+from dermscore.dispatch.allocation.names import (
+    CAPACITY_SHARE,
+    CURTAIL_BY_OUTPUT,
+    CURTAIL_BY_RATING,
+    HEADROOM,
+    MERIT_ORDER,
+    SOC_BALANCE,
+)
 from dermscore.dispatch.columns import AssetColumns
 from dermscore.dispatch.tree import Column, Flags
 
@@ -104,13 +112,6 @@ def _generator_rating(columns: AssetColumns, low_w: Column, high_w: Column, up: 
 def _output(columns: AssetColumns, low_w: Column, high_w: Column, up: bool) -> Column:
     return np.fmax(columns.output_w, 0.0)
 
-
-CAPACITY_SHARE: Final = "capacity share"
-HEADROOM: Final = "headroom"
-SOC_BALANCE: Final = "SOC balance"
-MERIT_ORDER: Final = "merit order"
-CURTAIL_BY_RATING: Final = "curtailment by rating"
-CURTAIL_BY_OUTPUT: Final = "curtailment by output"
 
 RULES: Final[Mapping[str, Rule]] = {
     rule.name: rule

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import Final
 
 import highspy
 import numpy as np
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from dermscore.dispatch import Allocation, Columns, Limit, allocate
-from dermscore.dispatch.allocation.rules import CAPACITY_SHARE
+from dermscore.dispatch.allocation.names import (
+    CAPACITY_SHARE,
+    SOC_BALANCE,
+)
+from dermscore.dispatch.allocation.rules import RULES
 from dermscore.model import covers
+
+Powers = NDArray[np.float64]
 
 PATHS: Final = ("a", "a/b", "a/c", "d", "d/e", "d/e/f")
 _MISSED: Final = 1e4  # what a watt of shortfall costs the program: far more than any power does
@@ -20,16 +28,19 @@ _MISSED: Final = 1e4  # what a watt of shortfall costs the program: far more tha
 
 @dataclass(frozen=True)
 class Nest:
-    """Devices by their bounds, weight, cost and place, and limits on nodes."""
+    """Devices by their bounds, weight, cost, charge (of the weight), possible output and place, and limits on nodes."""
 
     low_w: tuple[float, ...]
     high_w: tuple[float, ...]
     weight: tuple[float, ...]
     cost: tuple[float, ...]
+    charge: tuple[float, ...]
+    output_w: tuple[float, ...]
     at: tuple[str, ...]
     limits: tuple[Limit, ...]
 
-    def columns(self, order: Sequence[int] | None = None) -> Columns:
+    def columns(self, rule: str = CAPACITY_SHARE, order: Sequence[int] | None = None) -> Columns:
+        """What the rule looks at: a charge only for the one by charge, an output only for a curtailment."""
         given = range(len(self.at)) if order is None else order
         return Columns.flat(
             ids=[f"x{n}" for n in given],
@@ -37,19 +48,27 @@ class Nest:
             max_w=[self.high_w[n] for n in given],
             weight=[self.weight[n] for n in given],
             cost=[self.cost[n] for n in given],
+            soc_wh=[self.charge[n] * self.weight[n] if rule == SOC_BALANCE else nan for n in given],
+            output_w=[self.output_w[n] if RULES[rule].curtails else nan for n in given],
             at=[self.at[n] for n in given],
         )
 
     def share(self, target_w: float, rule: str = CAPACITY_SHARE, order: Sequence[int] | None = None) -> Allocation:
-        columns = self.columns(order)
+        columns = self.columns(rule, order)
         result = allocate(columns, columns.tree, columns.envelope(self.limits), target_w, rule)
         assert isinstance(result, Allocation)
         return result
 
-    def best(self, target_w: float) -> tuple[float, float] | None:
+    def bounds_w(self, rule: str) -> tuple[Powers, Powers]:
+        """The least and the most of each device under a rule. A curtailment does not turn generation into load."""
+        bounds = self.columns(rule).envelope().bounds
+        low_w, high_w = (np.array([getattr(each, side).w for each in bounds.values()]) for side in ("min", "max"))
+        return (np.maximum(low_w, np.minimum(high_w, 0.0)) if RULES[rule].curtails else low_w), high_w
+
+    def best(self, target_w: float, rule: str = CAPACITY_SHARE) -> tuple[float, float] | None:
         """The least |shortfall| that any powers leave, and the least cost of such; None where no powers keep all."""
         count = len(self.at)
-        program = self._devices()
+        program = _devices(*self.bounds_w(rule))
         program.addVar(0, highspy.kHighsInf)  # the shortfall's magnitude
         for column, cost in enumerate((*self.cost, *self.cost, _MISSED)):
             program.changeColCost(column, cost)
@@ -75,7 +94,7 @@ class Nest:
         powers keep them.
         """
         count = len(self.at)
-        program = self._devices()
+        program = _devices(np.array(self.low_w), np.array(self.high_w))
         for column, path in enumerate(self.at):
             if covers(node, path):
                 program.changeColCost(column, -sign)
@@ -87,16 +106,6 @@ class Nest:
         if program.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             return None
         return -sign * program.getInfo().objective_function_value
-
-    def _devices(self) -> highspy.Highs:
-        """What each injects, and then what each absorbs."""
-        program = highspy.Highs()
-        program.setOptionValue("output_flag", False)
-        program.setOptionValue("threads", 1)  # HiGHS keeps to one number of threads in a process, and plans take one
-        low, high = np.array(self.low_w), np.array(self.high_w)
-        program.addVars(len(self.at), np.maximum(low, 0), np.maximum(high, 0))
-        program.addVars(len(self.at), np.maximum(-high, 0), np.maximum(-low, 0))
-        return program
 
     def _add(self, program: highspy.Highs, limit: Limit) -> None:
         inject = [n for n, path in enumerate(self.at) if covers(limit.node, path)]
@@ -111,6 +120,16 @@ class Nest:
         ):
             if low is not None and high is not None and columns:
                 _row(program, columns, values, low, high)
+
+
+def _devices(low_w: Powers, high_w: Powers) -> highspy.Highs:
+    """What each injects, and then what each absorbs."""
+    program = highspy.Highs()
+    program.setOptionValue("output_flag", False)
+    program.setOptionValue("threads", 1)  # HiGHS keeps to one number of threads in a process, and plans take one
+    program.addVars(len(low_w), np.maximum(low_w, 0), np.maximum(high_w, 0))
+    program.addVars(len(low_w), np.maximum(-high_w, 0), np.maximum(-low_w, 0))
+    return program
 
 
 def _row(program: highspy.Highs, columns: Sequence[int], values: Sequence[float], low: float, high: float) -> None:
@@ -139,6 +158,8 @@ def nests(draw: st.DrawFn, limited: bool = True) -> Nest:
         tuple(high for _, high in bounds),
         each(st.sampled_from([1e-12, 1e-3, 1.0, 2.0, 1e12])),
         each(st.integers(1, 4).map(float)),
+        each(st.sampled_from([0.0, 0.25, 0.5, 1.0, nan])),
+        each(st.integers(0, 20).map(float)),
         tuple(draw(st.lists(st.sampled_from(PATHS), min_size=count, max_size=count))),
         tuple(Limit(path, "L", *(draw(_LIMIT) for _ in range(4))) for path in ("", *PATHS)) if limited else (),
     )

@@ -199,6 +199,16 @@ def test_an_asset_held_elsewhere_stays_and_the_rest_makes_up_for_it() -> None:
     assert result.shares[1].cause == "leaves 8.33333 MW because others are bound"
 
 
+def test_who_is_held_is_not_asked_even_where_the_rule_would_give_the_same() -> None:
+    result = split_held(10e6, 30e6, battery("a"), battery("b"), battery("c"))
+    assert [share.setpoint_w for share in result.shares] == [10e6, 10e6, 10e6]
+    assert explain(result, "a") == (
+        "a stays at 10 MW and is not asked for its capacity share of the 30 MW wanted at S1: "
+        "held by dispatch d0 (program scada, primacy 1)."
+    )
+    assert explain(result, "b") == "b is asked for 10 MW, its capacity share of the 30 MW wanted at S1."
+
+
 def test_too_much_held_is_an_excess_with_its_cause() -> None:
     result = split_held(30e6, 10e6, battery("a"), battery("b", min_mw=0))
     assert (result.delivered_w, result.shortfall_w) == (30e6, -20e6)

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from dermscore.dispatch import Allocation, BoundSource, Columns, Limit, Refused, allocate
-from dermscore.dispatch.allocation.rules import (
+from dermscore.dispatch.allocation.names import (
     CAPACITY_SHARE,
     CURTAIL_BY_OUTPUT,
     CURTAIL_BY_RATING,
     HEADROOM,
     MERIT_ORDER,
-    RULES,
     SOC_BALANCE,
 )
+from dermscore.dispatch.allocation.rules import RULES
 
 ROOT: Final = Path(__file__).parents[4]
 NONE: Final = math.nan
