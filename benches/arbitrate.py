@@ -1,12 +1,17 @@
-"""How the cost of arbitration grows with events and nodes.
+"""How the cost of arbitration grows with events and nodes, beside a programme whose cost is linear by construction.
 
-    python benches/arbitrate.py [--json]
+    python benches/arbitrate.py [--json] [--largest N] [--rounds N]
 
-For logs of 1,000, 10,000 and 100,000 events: the time per event and node, and its ratio to that of the smallest log of
-the same kind, which stays near 1 where the cost grows no faster than events + nodes. `alone` has one event a node,
-`spread` one node for every ten events, and `crowded` ten nodes in all, so that each has a long history. Each event
-speaks of one to three modes; starts are drawn, programs terminate or resume, and nodes have defaults. Run on a quiet
-machine: what grows beyond 1 is the processor's cache that no longer holds the log.
+For logs of 1,000, 10,000 and 100,000 events: the time per event and node, and its growth from the smallest log of the
+same kind, which stays near 1 where the cost grows no faster than events + nodes. `alone` has one event a node, `spread`
+one node for every ten events, and `crowded` ten nodes in all, so that each has a long history. Each event speaks of one
+to three modes; starts are drawn, programs terminate or resume, and nodes have defaults.
+
+`linear` goes once through the same log and builds one small frozen object for each event and mode, and for each
+default, into a dict by node and mode. What it grows by is what the memory hierarchy and Python's collector do to any
+programme over that log. `quotient` is arbitration's growth over that one's; what is above 1 is arbitration's own: it
+sorts the events of a node and visits them in that order, so a node of thousands outgrows the nearest cache. Both are
+timed in turns, in processor time: the best of N rounds, a round being 20,000 events at least.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ import random
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from dermscore.dispatch import Event, Mode, OnSupersede, Value, arbitrate
 from dermscore.model import Now
@@ -39,22 +45,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--largest", type=int, default=SIZES[-1], help="leave out larger logs than this")
+    parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    figures = dict(measure(arguments.largest))
+    figures = dict(measure(arguments.largest, arguments.rounds))
     print(json.dumps(figures) if arguments.json else "\n".join(f"{key}: {value:.3g}" for key, value in figures.items()))
 
 
-def measure(largest: int) -> Iterator[tuple[str, float]]:
-    """Every figure by name; processor time, the best of several runs."""
+def measure(largest: int, rounds: int) -> Iterator[tuple[str, float]]:
+    """Every figure by name: microseconds per event and node, and ratios."""
     for kind, nodes_of in KINDS.items():
-        smallest = None
+        smallest: tuple[float, float] | None = None
         for size in SIZES:
             if size <= largest:
                 nodes = nodes_of(size)
-                each_us = best_s(*log(size, nodes)) / (size + nodes) * 1e6
-                smallest = smallest or each_us
-                yield f"{kind}_{size}_us_per_event_and_node", each_us
-                yield f"{kind}_{size}_ratio", each_us / smallest
+                ours_us, linear_us = (best / (size + nodes) * 1e6 for best in best_s(*log(size, nodes), rounds))
+                smallest = smallest or (ours_us, linear_us)
+                growth, linear_growth = ours_us / smallest[0], linear_us / smallest[1]
+                yield f"{kind}_{size}_us_per_event_and_node", ours_us
+                yield f"{kind}_{size}_growth", growth
+                yield f"{kind}_{size}_linear_growth", linear_growth
+                yield f"{kind}_{size}_quotient", growth / linear_growth
 
 
 def log(size: int, nodes: int) -> tuple[Mapping[str, Program], list[Event]]:
@@ -84,14 +94,46 @@ def event(number: int, node: str, chance: random.Random) -> Event:
     )
 
 
-def best_s(programs: Mapping[str, Program], events: list[Event]) -> float:
-    times = []
-    for _ in range(max(3, 20_000 // len(events))):
-        gc.collect()
-        start = time.process_time()
-        arbitrate(programs, events, Now(DAY_MS // 2, 0))
-        times.append(time.process_time() - start)
-    return min(times)
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one event, or one default, says of one mode of a node."""
+
+    node: str
+    mode: Mode
+    value: Value | None
+    source: str
+
+
+def linear(programs: Mapping[str, Program], events: list[Event]) -> dict[tuple[str, Mode], Said]:
+    """The last that the log says of each mode of each node, and else the default."""
+    found: dict[tuple[str, Mode], Said] = {}
+    for name, program in programs.items():
+        for node, values in program.defaults.items():
+            for mode, default in values.items():
+                found[node, mode] = Said(node, mode, default, name)
+    for one in events:
+        for mode, value in one.controls.items():
+            found[one.node, mode] = Said(one.node, mode, value, one.id)
+    return found
+
+
+def best_s(programs: Mapping[str, Program], events: list[Event], rounds: int) -> tuple[float, float]:
+    """Of arbitration and of the linear programme, for one time through the log."""
+    now = Now(DAY_MS // 2, 0)
+    repeats = max(1, 20_000 // len(events))
+    ours: list[float] = []
+    bare: list[float] = []
+    for _ in range(rounds):
+        for times, once in (
+            (ours, partial(arbitrate, programs, events, now)),
+            (bare, partial(linear, programs, events)),
+        ):
+            gc.collect()
+            start = time.process_time()
+            for _ in range(repeats):
+                once()
+            times.append((time.process_time() - start) / repeats)
+    return min(ours), min(bare)
 
 
 if __name__ == "__main__":
