@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from dermscore.dispatch.schedule.batteries import Column
+from dermscore.dispatch.schedule.batteries import Column, Flags
 from dermscore.dispatch.schedule.market import Market, Trade
 from dermscore.dispatch.schedule.places import Places
 from dermscore.dispatch.schedule.problem import Problem, Table
@@ -18,11 +18,11 @@ _DUST: Final = 1e-9  # of all ratings, or of what a battery can hold
 
 @dataclass
 class Side:
-    """Buying or selling: what was traded so far and what still can be. Owned by the one call of `settle`.
+    """Buying or selling: what still can be, of ratings and of groups' limits. Owned by the one call of `settle`.
 
-    By interval and battery, Wh stored: `left` of the rating, and what is `done`. By interval and group, W: `room_w`.
-    The row after the last interval is what need not be bought again, or is to be kept. `open` says in which intervals
-    anything is left, `limited` that some group has a limit.
+    By interval and battery, Wh stored: what is `left`; by interval and group, W: `room_w`. The row after the last
+    interval is what need not be bought again, or is to be kept. `open` says in which intervals anything is left,
+    `limited` that some group has a limit.
     """
 
     places: Places
@@ -30,47 +30,51 @@ class Side:
     left: Table
     room_w: Table
     dust_w: float
-    done: Table = field(init=False)
     open: list[bool] = field(init=False)
     limited: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        self.done = np.zeros_like(self.left)
         self.open = [bool(most > 0) for most in self.left.max(axis=1)]
         self.limited = not np.isinf(self.room_w).all()
 
-    def fit(self, stored: Column, at: int, asked_w: float, lasts: Column | None) -> Column:
-        """As much of it as the groups have room for and the whole is asked."""
+    def sums(self, stored: Column) -> Column:
+        """Its power in each group, W."""
+        return self.places.sums(stored * self.w_per_wh)
+
+    def fit(self, stored: Column, at: int, asked_w: float, lasts: Column | None) -> tuple[Column, Column]:
+        """As much of it as the groups have room for and the whole is asked, and its power in each group."""
         power, room = stored * self.w_per_wh, self.room_w[at]
         if asked_w < room[0]:
             room = room.copy()
             room[0] = asked_w
-        return np.minimum(power / self.w_per_wh, stored) if self.places.cut(power, room, lasts) else stored
+        sums = self.places.sums(power)
+        if (sums <= room).all():
+            return stored, sums
+        kept = power.copy()
+        sums = self.places.cut(kept, sums, room, lasts)
+        return np.where(kept < power, kept / self.w_per_wh, stored), sums
 
-    def take(self, stored: Column, at: int, other: Side) -> None:
+    def take(self, stored: Column, traded: Flags, at: int, other: Side) -> None:
         """Book it. Who trades here cannot trade the other way in the same interval."""
-        self.done[at] += stored
         left = self.left[at]
         left -= stored
-        np.putmask(other.left[at], stored > 0, 0)
         self.open[at] = bool(np.count_nonzero(left))
+        np.putmask(other.left[at], traded, 0)
 
-    def count(self, stored: Column, at: int, other: Side) -> float:
-        """What it is together, W. It makes room the other way; a full group is closed."""
-        sums = self.places.sums(stored * self.w_per_wh)
+    def count(self, sums: Column, at: int, other: Side) -> None:
+        """Count what it takes of each group's room, and makes the other way. A full group is closed."""
         self.room_w[at] -= sums
         other.room_w[at] += sums
         full = self.room_w[at] <= self.dust_w
         if full.any():
             self.left[at][self.places.within(full)] = 0
             self.open[at] = bool(np.count_nonzero(self.left[at]))
-        return float(sums[0])
 
 
 class Book:
     """All trades. Owned by the one call of `settle`.
 
-    `position_w` is the market's with them, `soc_wh` the charge after each interval.
+    `position_w` is the market's with them, `soc_wh` the charge before and after each interval.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -78,7 +82,7 @@ class Book:
         self.market = Market.of(problem)
         self.position_w: list[float] = [*self.market.position_w.tolist(), 0.0]
         self.low_wh, self.high_wh = problem.low_wh, problem.high_wh
-        self.soc_wh = np.tile(each.soc_wh, (self.end, 1))
+        self.soc_wh = np.tile(each.soc_wh, (self.end + 1, 1))
         self.dust_w = _DUST * float(np.sum(each.max_w - each.min_w))
         self.dust_wh = _DUST * np.maximum(self.high_wh, 1.0)
         self.places = Places(problem)
@@ -100,8 +104,10 @@ class Book:
             self._make_all(self.market.owed())
         self.selling.left[-1], self.selling.open[-1] = np.inf, True
         self._make_all(self.market.paying(self.buying.open[-1]))
-        done = self.selling.done * self.selling.w_per_wh - self.buying.done * self.buying.w_per_wh
-        return done[:-1]
+        given_wh = self.soc_wh[:-1] - self.soc_wh[1:]
+        return np.minimum(
+            given_wh * self.selling.w_per_wh, given_wh * self.buying.w_per_wh
+        )  # either is less for one sign
 
     def _make_all(self, trades: Iterable[Trade]) -> None:
         for trade in trades:
@@ -121,9 +127,9 @@ class Book:
         """Make it as large as can be."""
         bought, sold = trade.buy.interval, trade.sell.interval
         stored = np.minimum(self.buying.left[bought], self.selling.left[sold])
-        if (stored < self.dust_wh).all():
+        if not np.count_nonzero(stored):
             return
-        between = self.soc_wh[min(bought, sold) : max(bought, sold)]  # the charge is held until it is sold, or lent
+        between = self.soc_wh[1 + min(bought, sold) : 1 + max(bought, sold)]  # it is held until it is sold, or lent
         reach = self.high_wh - between.max(axis=0) if bought < sold else between.min(axis=0) - self.low_wh
         np.minimum(stored, reach, out=stored)
         idle = stored < self.dust_wh
@@ -133,21 +139,24 @@ class Book:
             return
         np.putmask(stored, idle, 0)
         if self.counted:
-            stored = self._fit(stored, trade, reach)
-        between += stored if bought < sold else -stored
-        self.buying.take(stored, bought, self.selling)
-        self.selling.take(stored, sold, self.buying)
+            stored, bought_w, sold_w = self._fit(stored, trade, reach)
+        (np.add if bought < sold else np.subtract)(between, stored, out=between)
+        traded = stored > 0
+        self.buying.take(stored, traded, bought, self.selling)
+        self.selling.take(stored, traded, sold, self.buying)
         if self.counted:
-            self.position_w[bought] -= self.buying.count(stored, bought, self.selling)
-            self.position_w[sold] += self.selling.count(stored, sold, self.buying)
+            self.buying.count(bought_w, bought, self.selling)
+            self.selling.count(sold_w, sold, self.buying)
+            self.position_w[bought] -= float(bought_w[0])
+            self.position_w[sold] += float(sold_w[0])
 
-    def _fit(self, stored: Column, trade: Trade, reach: Column) -> Column:
-        """As much of it as the market and the groups have room for."""
-        lasts = self._lasts(trade, reach)
-        for side, offer in ((self.buying, trade.buy), (self.selling, trade.sell)):
-            asked_w = np.inf if offer.endless else abs(self.position_w[offer.interval])
-            stored = side.fit(stored, offer.interval, asked_w, lasts)
-        return stored
+    def _fit(self, stored: Column, trade: Trade, reach: Column) -> tuple[Column, Column, Column]:
+        """As much of it as the market and the groups have room for, and its power in each group, bought and sold."""
+        lasts, (bought, _, buys_on), (sold, _, sells_on) = self._lasts(trade, reach), trade.buy, trade.sell
+        asked_w = np.inf if buys_on else self.position_w[bought], np.inf if sells_on else -self.position_w[sold]
+        buyable, bought_w = self.buying.fit(stored, bought, asked_w[0], lasts)
+        stored, sold_w = self.selling.fit(buyable, sold, asked_w[1], lasts)
+        return stored, bought_w if stored is buyable else self.buying.sums(stored), sold_w
 
     def _lasts(self, trade: Trade, reach: Column) -> Column | None:
         """How many intervals long each could go on, where nothing is bought or sold again.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from dermscore.dispatch.schedule.batteries import Column, Flags, Indices
 from dermscore.dispatch.schedule.problem import Group, Problem
+
+_LOSS_WEIGHS: Final = 40  # 1 % more of efficiency, one way, as much as half as long again
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,6 @@ class Places:
     """The groups of a problem, and the sums and cuts over them."""
 
     def __init__(self, problem: Problem) -> None:
-        each = problem.batteries
         self._owner = problem.owner
         self._parents = np.array([group.parent for group in problem.groups])
         self._levels = list(_levels(problem.groups))
@@ -37,9 +39,7 @@ class Places:
         pieces = np.unique(edges)
         self._pieces = pieces[:-1]
         self._first, self._last = np.searchsorted(pieces, edges).T
-        window = problem.high_wh - problem.low_wh
-        hours = np.divide(window, each.max_w, out=np.zeros_like(each.max_w), where=each.max_w > 0)
-        self._by_efficiency = self._ranks(each.efficiency, hours)
+        self._by_merit = self._ranks(_merit(problem))
 
     def sums(self, power_w: Column) -> Column:
         """Of each group."""
@@ -51,38 +51,34 @@ class Places:
         moved: Column = running[self._last] - running[self._first]
         return moved
 
-    def cut(self, power_w: Column, room_w: Column, lasts: Column | None) -> bool:
-        """Cut `power_w` >= 0 so that no group has more than its room, the inner before the outer; whether it had to be.
+    def cut(self, power_w: Column, sums_w: Column, room_w: Column, lasts: Column | None) -> Column:
+        """Cut `power_w` >= 0 so that no group has more than its room, the inner before the outer; the new sums.
 
-        Those that last longest are cut last, or without `lasts` the most efficient.
+        Cut last are those that last longest, or without `lasts` those of the most merit.
         """
-        sums = self.sums(power_w)
-        if (sums <= room_w).all():
-            return False
         room_w = np.maximum(room_w, 0)
-        for rank in self._by_efficiency if lasts is None else self._ranks(lasts):
-            if not (sums > room_w)[rank.groups].any():
+        for rank in self._by_merit if lasts is None else self._ranks(lasts):
+            if not (sums_w > room_w)[rank.groups].any():
                 continue
             asked = power_w[rank.order]
             running = asked.cumsum()
             running -= asked
             left = room_w[rank.group] - running + running[rank.first]
             power_w[rank.order] = np.minimum(np.maximum(left, 0), asked)
-            sums = self.sums(power_w)
-        return True
+            sums_w = self.sums(power_w)
+        return sums_w
 
-    def _ranks(self, *priorities: Column) -> tuple[Rank, ...]:
-        """Who is cut last, level by level: those of the highest priority, and where that is equal of the next."""
-        return tuple(self._rank(level, priorities) for level in reversed(self._levels))
+    def _ranks(self, priority: Column) -> tuple[Rank, ...]:
+        """Who is cut last, level by level: those of the highest priority."""
+        return tuple(self._rank(level, priority) for level in reversed(self._levels))
 
-    def _rank(self, groups: Indices, priorities: Sequence[Column]) -> Rank:
+    def _rank(self, groups: Indices, priority: Column) -> Rank:
         runs = [self._runs[group] for group in groups]
         counts = np.array([run.stop - run.start for run in runs])
         members = np.concatenate([np.arange(run.start, run.stop) for run in runs])
-        keys = [-priority[members] for priority in reversed(priorities)]
-        order = np.lexsort((*keys, np.repeat(np.arange(len(runs)), counts)))
-        firsts = np.repeat(np.cumsum(counts) - counts, counts)
-        return Rank(groups, members[order], firsts, np.repeat(groups, counts))
+        group, first = np.repeat(groups, counts), np.repeat(np.cumsum(counts) - counts, counts)
+        order = np.lexsort((-priority[members], first))
+        return Rank(groups, members[order], first, group)
 
     def within(self, chosen: Flags) -> Flags:
         """Which batteries are in a chosen group."""
@@ -90,6 +86,19 @@ class Places:
         for level in self._levels[1:]:
             inside[level] |= inside[self._parents[level]]
         return inside[self._owner]
+
+
+def _merit(problem: Problem) -> Column:
+    """Who should trade where not all can: those that lose little, and could go on for long.
+
+    A lossy battery earns less of the same room. One that is soon empty is missed later, when all are needed; but what
+    lasts longer than the plan is no better for it. How the two weigh against each other is found by trying.
+    """
+    each = problem.batteries
+    window = problem.high_wh - problem.low_wh
+    hours = np.divide(window, each.max_w, out=np.zeros_like(window), where=each.max_w > 0)
+    merit: Column = each.efficiency**_LOSS_WEIGHS * np.minimum(hours, problem.hours * problem.intervals)
+    return merit
 
 
 def _levels(groups: Sequence[Group]) -> Iterator[Indices]:
