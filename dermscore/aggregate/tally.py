@@ -38,6 +38,11 @@ class Lane(IntEnum):
     LOW_COVERAGE = 14
 
 
+LANE_OF: Final = (Lane.GOOD, Lane.QUESTIONABLE, Lane.HELD, Lane.INVALID)
+"""The lane of each validity, by its number."""
+
+LAST_THAT_REPORTS: Final = Lane.HELD
+
 _CAUSES: Final = tuple((Lane[cause.name], cause) for cause in Cause if cause.name)
 _CAUSE_SHIFTS: Final = tuple(_BITS * lane for lane, _ in _CAUSES)
 _REPORTING: Final = (Lane.HELD, Lane.QUESTIONABLE)

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dermscore.aggregate import Aggregate, aggregates, explain_series, of, rated_w, reports, total
+from dermscore.aggregate.tally import Lane
+from dermscore.aggregate.words import figure
 from dermscore.model import Asset, Fleet, Kind, Measurement, Now, Site
 from dermscore.quality import GOOD, Cause, Quality, Source, Validity
 from dermscore.sheets.points import PointKind, Quantity, Series
@@ -202,10 +204,20 @@ def test_how_many_report_is_known_even_when_none_does() -> None:
     assert lost.quality_of(Quantity.OLDEST_AGE) == Quality(Validity.GOOD, Source.CALCULATED, Cause.TEST)
 
 
-@pytest.mark.parametrize("power", [math.nan, math.inf])
-def test_what_is_no_number_never_enters_a_sum(power: float) -> None:
-    with pytest.raises((ValueError, OverflowError)):
-        of(BATTERY, replace(READING, power_w=power), NOW)
+@pytest.mark.parametrize("name", ["power_w", "available_up_w", "available_down_w", "soc_wh"])
+@pytest.mark.parametrize("power", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_never_enters_a_sum_nor_stops_it(name: str, power: float) -> None:
+    bad = replace(READING, **{name: power})  # type: ignore[arg-type]
+    assert not reports(bad, NOW)
+    group = total([of(BATTERY, bad, NOW), of(BATTERY, READING, NOW)])
+    assert (group.power_w, group.reporting, group.configured, group.count(Lane.INVALID)) == (10e6, 1, 2, 1)
+    fleet = Fleet({"s": Site("s", "s", "A", "a")}, {"b": BATTERY})
+    lines = explain_series(fleet, {"b": bad}, Series("a", PointKind.ALL, Quantity.POWER), NOW)
+    assert lines[-1] == "b: its reading is not a number"
+
+
+def test_nothing_is_fresh_within_no_time() -> None:
+    assert not reports(READING, NOW, math.nan)  # type: ignore[arg-type]
 
 
 def test_series_get_their_groups_in_the_order_asked_for() -> None:
@@ -251,11 +263,11 @@ def test_an_explanation_shows_who_reports_how_coverage_was_counted_and_what_made
         ]
     )
     members = "members: 3 of 7 report, 1 never heard, 1 silent for too long, 1 with a time ahead of ours, 1 INVALID"
-    coverage = "coverage: 1.5e+08 W of 3.3e+08 W of rating report = 45.4545 %"
+    coverage = "coverage: 150,000,000 W of 330,000,000 W of rating report = 45.4545 %"
     quality = "quality: the worst of 1 HELD, 2 GOOD; causes: COMM_LOST of 1, TEST of 2"
     age = "age: whoever was heard least lately, 40 s ago"
     assert group.explain(Quantity.POWER, NOW) == (
-        "power_w = 3e+07, CALCULATED HELD by COMM_LOST+TEST",
+        "power_w = 30,000,000, CALCULATED HELD by COMM_LOST+TEST",
         members,
         coverage,
         quality,
@@ -265,7 +277,7 @@ def test_an_explanation_shows_who_reports_how_coverage_was_counted_and_what_made
         "soc_pct = 60, CALCULATED HELD by COMM_LOST+TEST+LOW_COVERAGE",
         members,
         coverage,
-        "charge: 1.2e+08 Wh of 2e+08 Wh = 60 %, said for 2e+08 Wh of 3e+08 Wh that report",
+        "charge: 120,000,000 Wh of 200,000,000 Wh = 60 %, said for 200,000,000 Wh of 300,000,000 Wh that report",
         f"{quality}; in doubt by LOW_COVERAGE, since not every store that reports said its charge",
         age,
     )
@@ -288,7 +300,7 @@ def test_an_explanation_of_nobody_and_of_the_unheard_says_so() -> None:
         "coverage: 0 %, by heads since no member has a rating",
         "charge: no member that stores energy says its own",
     )
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="heartbeat is the gateway's own"):
         idle.explain(Quantity.HEARTBEAT, NOW)
 
 
@@ -300,7 +312,7 @@ def test_an_explanation_is_of_the_very_value_and_quality_that_are_published(
     group = total(parts)
     first = group.explain(quantity, NOW)[0]
     value, quality = group.value(quantity, NOW), group.quality_of(quantity)
-    assert first.startswith(f"{quantity} = {'no value' if value is None else format(value, 'g')}, ")
+    assert first.startswith(f"{quantity} = {'no value' if value is None else figure(value)}, ")
     assert f" {quality.validity.name}" in first
     assert [cause for cause in Cause if cause.name and cause in quality.causes] == [
         Cause[name] for name in first.partition(" by ")[2].split("+") if name

@@ -7,8 +7,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dermscore.aggregate.tally import Lane, causes_of, counted, one, worst
 from dermscore.quality import Cause, Validity
-from dermscore.tally import Lane, causes_of, counted, one, worst
 
 conditions = st.sampled_from(list(Lane)[: Lane.COMM_LOST])
 causes = st.integers(0, 255).map(Cause)
