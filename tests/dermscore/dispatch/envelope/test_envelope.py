@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dermscore.dispatch import (
     Allocation,
@@ -385,13 +388,67 @@ def test_a_set_point_in_another_mode_holds_as_well() -> None:
     assert pair(held, "b1") == (2e6, BoundSource.HELD, 2e6, BoundSource.HELD)
 
 
-def test_a_limit_on_its_way_is_kept_in_time() -> None:
-    for second in range(0, 30, 5):
-        controls = control(Mode.EXP_LIM_W, 5e6, ramp_w_per_s=1e6, from_value=20e6, since_ms=10_000 - second * 1000)
-        fleet = Fleet({"s3": S3}, {"b1": B1, "b2": B2})
-        snapshot = Snapshot(fleet, {"b1": heard(B1), "b2": heard(B2)}, frozenset(fleet.assets))
-        node = fleet.node("feeder/S3")
-        assert node is not None
-        result = allocate(snapshot, node, envelope(node, snapshot, controls, (), NOW), 60e6)
-        assert isinstance(result, Allocation)
-        assert result.delivered_w == pytest.approx(max(20e6 - second * 1e6, 5e6))
+# A limit of an event: where, in which mode, its value, what stood before, and its ramp.
+NODES = {"feeder": (B1, B2, B3), "feeder/S3": (B1, B2), "feeder/S4": (B3,), "b1": (B1,)}
+MODES = (Mode.EXP_LIM_W, Mode.IMP_LIM_W, Mode.GEN_LIM_W, Mode.LOAD_LIM_W)
+POWERS = st.floats(0, 80e6)
+EVENTS = st.dictionaries(
+    st.tuples(st.sampled_from(sorted(NODES)), st.sampled_from(MODES)),
+    st.tuples(POWERS, st.none() | POWERS, st.none() | st.floats(1e5, 1e7)),
+    max_size=6,
+)
+
+
+@settings(max_examples=2_000 if os.environ.get("DERMS_SOAK") == "1" else 150, deadline=None)
+@given(events=EVENTS, seconds=st.integers(0, 60), target_w=st.floats(-200e6, 200e6), hold_s=st.sampled_from([0, 20]))
+def test_no_limit_is_broken_while_it_is_on_its_way(
+    events: dict[tuple[str, Mode], tuple[float, float | None, float | None]],
+    seconds: int,
+    target_w: float,
+    hold_s: int,
+) -> None:
+    controls = Controls(
+        {
+            (node, mode): Control(
+                node,
+                mode,
+                value,
+                "e",
+                "p",
+                1,
+                0,
+                NOW.utc_ms - seconds * 1000,
+                None,
+                ramp_w_per_s=ramp,
+                from_value=before,
+            )
+            for (node, mode), (value, before, ramp) in events.items()
+        }
+    )
+    fleet = Fleet({"s3": S3, "s4": S4}, {asset.id: asset for asset in (B1, B2, B3)})
+    snapshot = Snapshot(fleet, {asset.id: heard(asset) for asset in (B1, B2, B3)}, frozenset(fleet.assets))
+    feeder = fleet.node("feeder")
+    assert feeder is not None
+    result = allocate(snapshot, feeder, envelope(feeder, snapshot, controls, (), NOW, hold_s=hold_s), target_w)
+    assert isinstance(result, Allocation)
+    assert result.broken == ()
+    given_w = {share.asset_id: share.setpoint_w for share in result.shares}
+    for (node, mode), (value, before, ramp) in events.items():
+        powers = [given_w[asset.id] for asset in NODES[node]]
+        taken_w = {
+            Mode.EXP_LIM_W: sum(powers),
+            Mode.IMP_LIM_W: -sum(powers),
+            Mode.GEN_LIM_W: sum(max(w, 0) for w in powers),
+            Mode.LOAD_LIM_W: -sum(min(w, 0) for w in powers),
+        }[mode]
+        for at_s in (seconds, seconds + hold_s):
+            assert taken_w <= ramped(node, mode, value, before, ramp, at_s) + 1
+
+
+def ramped(node: str, mode: Mode, value: float, before: float | None, ramp: float | None, at_s: int) -> float:
+    """Where a limit stands after some seconds: on a straight line from what stood before, which may be the ratings."""
+    if ramp is None:
+        return value
+    ratings = sum(asset.max_w if mode in (Mode.EXP_LIM_W, Mode.GEN_LIM_W) else -asset.min_w for asset in NODES[node])
+    start = ratings if before is None else before
+    return start + math.copysign(min(abs(value - start), ramp * at_s), value - start)
