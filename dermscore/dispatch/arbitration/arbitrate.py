@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from dermscore.dispatch.arbitration.claims import Claim, Known
 from dermscore.dispatch.arbitration.controls import Control, Controls, Ignored, Key, Next, Statuses, Superseded
 from dermscore.dispatch.arbitration.events import Event, Program
-from dermscore.dispatch.arbitration.timeline import timeline
+from dermscore.dispatch.arbitration.timeline import Course, timeline
 from dermscore.dispatch.arbitration.versions import merged
 from dermscore.dispatch.modes import Mode, Value, value_problem
 from dermscore.model import Now
@@ -51,7 +51,7 @@ def arbitrate(programs: Mapping[str, Program], events: Iterable[Event], now: Now
     for node in sorted(known.events.keys() | defaults.keys()):
         claims, standing = known.claims(node), _standing(defaults.get(node, ()), node)
         for mode in sorted(claims.keys() | standing.keys()):
-            story = _Story(node, mode, claims.get(mode, ()), standing.get(mode), now.utc_ms)
+            story = _Story.told(node, mode, claims.get(mode, ()), standing.get(mode), now.utc_ms)
             current = story.control(story.place)
             if current is not None:
                 in_force[node, mode] = current
@@ -127,40 +127,46 @@ def _unusable(programs: Mapping[str, Program], event: Event) -> str | None:
     return None
 
 
+@dataclass(slots=True)
 class _Story:
-    """What happens at one node in one mode. Owner of every field: the call of `arbitrate` that made it."""
+    """What happens at one node in one mode; `place` is that of the segment now. Owner of every field: `arbitrate`."""
 
-    __slots__ = ("claims", "default", "lost", "mode", "node", "now_ms", "place", "segments")
+    node: str
+    mode: Mode
+    claims: Sequence[Claim]
+    default: _Defaults | None
+    course: Course
+    place: int
+    now_ms: int
 
-    def __init__(self, node: str, mode: Mode, claims: Sequence[Claim], default: _Defaults | None, now_ms: int) -> None:
-        self.node, self.mode, self.claims, self.default, self.now_ms = node, mode, claims, default, now_ms
+    @classmethod
+    def told(cls, node: str, mode: Mode, claims: Sequence[Claim], default: _Defaults | None, now_ms: int) -> _Story:
         course = timeline(claims)
-        self.segments, self.lost = course
-        self.place = course.place_at(now_ms)
+        return cls(node, mode, claims, default, course, course.place_at(now_ms), now_ms)
 
     def upcoming(self) -> Iterator[Control]:
         """What will stand after what stands now, in order."""
-        for place in range(self.place + 1, len(self.segments)):
+        for place in range(self.place + 1, len(self.course.segments)):
             control = self.control(place)
             if control is not None:
                 yield control
 
     def superseded(self) -> Iterator[Superseded]:
         """The claims that are not over yet and are outranked, or will be."""
-        since_ms, top = self.segments[self.place]
+        since_ms, top = self.course.segments[self.place]
         for place, claim in enumerate(self.claims):
             if self.now_ms >= claim.stop_ms:
                 continue
-            if place in self.lost:
-                at_ms, by = self.lost[place]
+            if place in self.course.lost:
+                at_ms, by = self.course.lost[place]
                 yield Superseded(claim.event, self.mode, self.claims[by].event.id, at_ms)
             elif top is not None and claim is not top and claim.start_ms <= self.now_ms:  # it waits
                 yield Superseded(claim.event, self.mode, top.event.id, max(since_ms, claim.start_ms))
 
     def control(self, place: int) -> Control | None:
         """What stands in a segment; None where nothing does."""
-        since_ms, claim = self.segments[place]
-        until_ms = self.segments[place + 1][0] if place + 1 < len(self.segments) else None
+        since_ms, claim = self.course.segments[place]
+        until_ms = self.course.segments[place + 1][0] if place + 1 < len(self.course.segments) else None
         default = self.default
         if claim is None and default is None:
             return None
@@ -181,7 +187,7 @@ class _Story:
         )  # fmt: skip
 
     def _standing(self, place: int) -> Next | None:
-        claim = self.segments[place][1]
+        claim = self.course.segments[place][1]
         if claim is not None:
             return Next(claim.event.controls[self.mode], claim.event.id, False)
         default = self.default
