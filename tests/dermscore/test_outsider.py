@@ -1,11 +1,15 @@
 """The library as a stranger uses it: public names only, held to answers that were worked out without reading it.
 
-An answer here comes from another project's published test, or from a second, slower way of reading the documentation.
+An answer here comes from a second, slower way of reading the documentation.
 """
 
 from __future__ import annotations
 
+import json
 import os
+from datetime import datetime
+from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 import numpy as np
@@ -13,72 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dermscore import Allocation, Columns, Event, Mode, Now, Program, allocate, arbitrate, explain
+from dermscore import Allocation, Allowed, Columns, Now, allocate, explain, load_policy
 
 MANY: Final = settings(max_examples=3000 if os.environ.get("DERMS_SOAK") == "1" else 60, deadline=None)
-PROGRAMS: Final = {name: Program(name, rank, 3600) for rank, name in enumerate(("home", "contracted", "other"))}
-
-
-def event(mrid: int, starts_s: float, lasts_s: float, program: str = "home", **times_s: float) -> Event:
-    """An event that was created at its own number, as that project numbers its own."""
-    given_ms: dict[str, Any] = {"known_ms": 0} | {name: int(1000 * s) for name, s in times_s.items()}
-    starts_ms, ends_ms = int(1000 * starts_s), int(1000 * (starts_s + lasts_s))
-    return Event(str(mrid), "site", program, mrid, starts_ms, ends_ms, {Mode.TARGET_W: 1.0}, **given_ms)
-
-
-def told(events: list[Event]) -> list[str]:
-    """What a handler of events is told while time goes by: each change of a state, but for what is only scheduled."""
-    before: dict[str, str] = {}
-    changes = []
-    for now_ms in range(0, 12_000, 500):
-        controls = arbitrate(PROGRAMS, events, Now(now_ms, 0))
-        for each in sorted(events, key=lambda one: (one.ends_ms, one.id)):
-            state = controls.status(each)[Mode.TARGET_W].name if each.heard_ms <= now_ms else "UNKNOWN"
-            if state not in ("UNKNOWN", "SCHEDULED", before.get(each.id)):
-                changes.append(f"{state} {each.id}")
-            before[each.id] = state
-    return changes
-
-
-# The events and outcomes of sep2_client's tests of its DER schedule: another client of IEEE 2030.5, in Rust. It tells
-# nothing of an event that never began; here that is told as superseded or cancelled, once.
-@pytest.mark.parametrize(
-    ("events", "outcome"),
-    [
-        pytest.param(
-            [event(2, 4, 2), event(3, 7, 2), event(1, 1, 2)],
-            ["ACTIVE 1", "COMPLETE 1", "ACTIVE 2", "COMPLETE 2", "ACTIVE 3", "COMPLETE 3"],
-            id="one after the other",
-        ),
-        pytest.param(
-            [event(1, 1, 4), event(0, 2, 1), event(2, 4, 2, known_ms=3), event(3, 7, 2, known_ms=3)],
-            ["ACTIVE 1", "SUPERSEDED 0", "SUPERSEDED 1", "ACTIVE 2", "COMPLETE 2", "ACTIVE 3", "COMPLETE 3"],
-            id="an older one below never begins, a newer one takes over",
-        ),
-        pytest.param(
-            [
-                event(1, 1, 2, cancelled_ms=2.5),
-                event(2, 4, 2, cancelled_ms=5.5),
-                event(3, 7, 2, cancelled_ms=5.5),
-            ],
-            ["ACTIVE 1", "CANCELLED 1", "ACTIVE 2", "CANCELLED 2", "CANCELLED 3"],
-            id="cancelled while they run, and before",
-        ),
-        pytest.param(
-            [event(0, 4, 2), event(1, 1, 4, cancelled_ms=3), event(3, 7, 2)],
-            ["ACTIVE 1", "CANCELLED 1", "ACTIVE 0", "COMPLETE 0", "ACTIVE 3", "COMPLETE 3"],
-            id="what a cancelled one would have superseded runs",
-        ),
-        pytest.param(
-            [event(1, 1, 3, "other"), event(2, 2, 2), event(3, 3, 2, "contracted")],
-            ["SUPERSEDED 1", "ACTIVE 2", "SUPERSEDED 3", "COMPLETE 2"],
-            id="the highest alone runs, and both others never",
-        ),
-    ],
-)
-def test_events_of_another_client_of_2030_5(events: list[Event], outcome: list[str]) -> None:
-    assert told(events) == outcome
-    assert told(events[::-1]) == outcome
 
 
 def level(weight: Any, low_w: Any, high_w: Any, base_w: Any, target_w: float) -> Any:
@@ -136,3 +77,76 @@ def test_a_curtailment_takes_from_each_by_its_rating_or_by_its_output(seed: int,
         assert isinstance(result, Allocation)
         assert result.setpoint_w == pytest.approx(level(weight, 0 * rating_w, output_w, output_w, target_w), abs=1e-6)
         assert all(f"p{number} is asked for" in explain(result, f"p{number}") for number in range(count))
+
+
+PATHS: Final = ["/", "F", "F/A", "F/A/x", "F/B", "FF"]
+NOON: Final = "2026-11-23T12:00:00Z"
+NOON_MS: Final = int(datetime.fromisoformat(NOON).timestamp() * 1000)
+
+
+def some_access(random: Random) -> dict[str, Any]:
+    """An access.yaml at random: JSON is YAML."""
+
+    def rule() -> dict[str, Any]:
+        made: dict[str, Any] = {
+            "roles": random.sample(["OPERATOR", "VIEWER"], random.randint(1, 2)),
+            "actions": random.choice([["dispatch"], ["release"], ["dispatch", "view"]]),
+            "paths": random.sample(PATHS, random.randint(1, 2)),
+            "reason": "at random",
+        }
+        if made["actions"] == ["dispatch"] and random.random() < 0.6:
+            made["max_w"] = random.choice([1.0, 1e3, 2e3])
+        return made | random.choice([{}, {}, {"not_before": NOON}, {"not_after": NOON}])
+
+    principal = {"id": "http:loopback", "roles": random.sample(["OPERATOR", "VIEWER"], random.randint(1, 2))}
+    areas = {"areas": random.sample(PATHS, 2)} if random.random() < 0.4 else {}
+    grants, forbids = [rule() for _ in range(random.randint(0, 4))], [rule() for _ in range(random.randint(0, 2))]
+    return {"version": 1, "principals": [principal | areas], "grants": grants, "forbids": forbids}
+
+
+def at_or_below(path: str, top: str) -> bool:
+    return top == "/" or path == top or path.startswith(f"{top}/")
+
+
+def may(access: dict[str, Any], action: str, path: str, w: float | None, now_ms: int) -> bool:
+    """What docs/reference/policy-yaml.md says of access.yaml, read a second time."""
+    principal = access["principals"][0]
+
+    def concerns(rule: dict[str, Any]) -> bool:
+        begun = "not_before" not in rule or now_ms >= NOON_MS
+        ended = "not_after" in rule and now_ms > NOON_MS
+        return begun and not ended and action in rule["actions"] and bool({*rule["roles"]} & {*principal["roles"]})
+
+    def within(rule: dict[str, Any]) -> bool:
+        return "max_w" not in rule or (w is not None and abs(w) <= rule["max_w"])
+
+    def beyond(rule: dict[str, Any]) -> bool:
+        return "max_w" not in rule or w is None or abs(w) > rule["max_w"]
+
+    def covers(rule: dict[str, Any]) -> bool:
+        return any(at_or_below(path, at) for at in rule["paths"])
+
+    def meets(rule: dict[str, Any]) -> bool:
+        return covers(rule) or any(at_or_below(at, path or "/") for at in rule["paths"])
+
+    forbidden = any(concerns(rule) and beyond(rule) and meets(rule) for rule in access["forbids"])
+    granted = any(concerns(rule) and within(rule) and covers(rule) for rule in access["grants"])
+    return granted and not forbidden and any(at_or_below(path, at) for at in principal.get("areas", ["/"]))
+
+
+@pytest.mark.parametrize("seed", range(3000 if os.environ.get("DERMS_SOAK") == "1" else 60))
+def test_who_may_is_what_the_page_says(seed: int, tmp_path: Path) -> None:
+    random = Random(seed)
+    access = some_access(random)
+    (tmp_path / "access.yaml").write_text(json.dumps(access))
+    (tmp_path / "dispatch.yaml").write_text(
+        '{"version": 1, "programs": {"default": {"primacy": 1, "max_duration_s": 60}}}'
+    )
+    policy = load_policy(tmp_path)
+    who = policy.principal("http:loopback")
+    for _ in range(40):
+        action, path = random.choice(["dispatch", "release", "view"]), random.choice(["", *PATHS[1:], "F/A/x/y", "G"])
+        w = random.choice([None, 0.0, 1.0, -1.0, 1.5, 1e3, -1001.0, 5e3]) if action == "dispatch" else None
+        now_ms = NOON_MS + random.choice([-1, 0, 1])
+        verdict = policy.authorize(who, action, path, w, now=Now(now_ms, 0))
+        assert isinstance(verdict, Allowed) == may(access, action, path, w, now_ms), (action, path, w, verdict)
