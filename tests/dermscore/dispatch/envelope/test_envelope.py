@@ -301,6 +301,13 @@ def test_the_impaired_are_left_out_and_counted_at_what_they_run_at(
     assert ": " not in result.excluded["b2"].detail
 
 
+def test_those_who_take_no_part_leave_of_a_limit_what_they_run_at() -> None:
+    limits = (Limit("feeder/S3", "L", export_limit_w=25e6, import_limit_w=10e6),)
+    found = bounded(B1, B2, limits=limits, impaired={"b1": Impairment(ImpairmentKind.LOCAL)})
+    assert (found.node.min.w, found.node.max.w) == (-13e6, 22e6)
+    assert found.nodes == {"feeder/S3": found.node}
+
+
 # --- events ---
 
 
