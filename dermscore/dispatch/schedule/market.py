@@ -98,8 +98,8 @@ class Market:
         order = np.lexsort((distance, -asked_w, -best[rows, columns]))
         rows, columns = rows[order], columns[order]
         pays_all = worst[rows, columns] > 0
-        for buy, sell, everybody in zip(rows.tolist(), columns.tolist(), pays_all.tolist(), strict=True):
-            yield Trade(buys.all[buy], sells.all[sell], everybody)
+        bought, sold = map(buys.all.__getitem__, rows.tolist()), map(sells.all.__getitem__, columns.tolist())
+        return map(Trade._make, zip(bought, sold, pays_all.tolist(), strict=True))
 
     def losing(self, trade: Trade) -> Flags:
         """Which batteries it does not pay."""
