@@ -28,7 +28,13 @@ def out_of_rating(asset: Asset, name: str, w: float | None) -> str | None:
         return None
     if not isfinite(w):
         return f"its {name} is not a number"
-    return f"its {name} {w:g} W is outside the rating {asset.min_w:g} to {asset.max_w:g} W"
+    return f"its {name} {_exactly(w)} W is outside the rating {_exactly(asset.min_w)} to {_exactly(asset.max_w)} W"
+
+
+def _exactly(w: float) -> str:
+    """Short where that is exact: what is just outside must not look like the bound."""
+    short = f"{w:.15g}"
+    return short if float(short) == w else repr(w)
 
 
 def rated(asset: Asset, w: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from math import inf
 from typing import Self
 
 from dermscore.guard.bounds import rating_w
@@ -33,16 +34,32 @@ class Together:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """How one asset moves without hearing its headend: after `delay_ms`, then at no more than `ramp_w_per_s` (> 0).
+    """How one asset moves without hearing its headend: after `delay_ms`, then at no more than `ramp_w_per_s`.
 
-    `most_w` (>= 0) and `least_w` (<= 0) bound what it goes back to, in W: the asset's part of a static limit of its
-    site. None: the rating alone bounds it.
+    The ramp is above 0, but of an asset without a rating, which moves nowhere. `most_w` (>= 0) and `least_w` (<= 0)
+    bound what it goes back to, in W: the asset's part of a static limit of its site. None: the rating alone bounds it.
     """
 
     delay_ms: int
     ramp_w_per_s: float
     most_w: float | None = None
     least_w: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what would lead nowhere, or away: it is obeyed when nobody is there to notice.
+
+        Raises:
+            ValueError: a number is none, or is on the wrong side of 0.
+        """
+        least_w = None if self.least_w is None else -self.least_w
+        for name, magnitude in (
+            ("delay_ms", self.delay_ms),
+            ("ramp_w_per_s", self.ramp_w_per_s),
+            ("most_w", self.most_w),
+            ("least_w", least_w),
+        ):
+            if magnitude is not None and not 0 <= magnitude < inf:
+                raise ValueError(f"a fallback's {name} cannot be {getattr(self, name)}")
 
     @classmethod
     def of(

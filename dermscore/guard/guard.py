@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import inf, isfinite
 from typing import Self
 
 from dermscore.guard.bounds import at_soc_bound, fresh, out_of_rating, rated, usable
@@ -51,7 +51,14 @@ class Guard:
 
         `dead_man_ms` is how long the device keeps a setpoint that nobody rewrites (None: for ever), as it was measured
         at commissioning; `tolerance_w` how far apart two of its setpoints may be and still be the same.
+
+        Raises:
+            ValueError: one of these, or the asset's rating, is not a number or is below 0.
         """
+        if not all(map(isfinite, (asset.min_w, asset.max_w))):
+            raise ValueError(f"the rating of {asset.id} is not a number")
+        if not 0 <= tolerance_w < inf or not (dead_man_ms is None or 0 < dead_man_ms < inf):
+            raise ValueError(f"no device has a dead-man timer of {dead_man_ms} ms and a tolerance of {tolerance_w} W")
         fallback = fallback or Fallback.of(asset)
         orders = Orders(reversion_w=asset.reversion_w)
         return cls(asset, fallback, orders, Way(), Writing(dead_man_ms, tolerance_w))
@@ -72,16 +79,19 @@ class Guard:
         `clock_offset_ms` is the headend's UTC less `now.utc_ms` (see `offset_ms`); it is used here, once, to turn
         the intent's end and the steps of its schedule into monotonic times, and never again.
 
-        An intent of another asset changes nothing, nor does one whose revision is not above the newest seen of its
-        epoch. A new epoch (the store was made anew) supersedes whatever is held, and the epoch left never comes back. A
-        newer intent that has ended before it came is not obeyed, but what it superseded is over too: both have ended,
-        so the asset goes to the reversion value. So it is with a newer intent that cannot be obeyed: the headend ended
-        the older one when it stored this one, so to obey it further would be to obey nobody. The way back is then to
-        the asset's own reversion value, for nothing that a refused intent says is believed.
+        An intent of another asset changes nothing, nor does one whose times are no numbers, nor one whose revision is
+        not above the newest seen of its epoch. A new epoch (the store was made anew) supersedes whatever is held, and
+        the epoch left never comes back. A newer intent that has ended before it came is not obeyed, but what it
+        superseded is over too: both have ended, so the asset goes to the reversion value. So it is with a newer intent
+        that cannot be obeyed: the headend ended the older one when it stored this one, so to obey it further would be
+        to obey nobody. The way back is then to the asset's own reversion value, for nothing that a refused intent says
+        is believed.
         """
         if intent.asset_id != self.asset.id:
             what = f"refused: it is for asset {intent.asset_id}, not {self.asset.id}"
             return self, Dropped(what, IntentState.REFUSED)
+        if not _has_times(intent, clock_offset_ms):
+            return self, Dropped("refused: its revision or one of its times is not a number", IntentState.REFUSED)
         dropped = self.orders.out_of_order(intent)
         if dropped is not None:
             return self, dropped
@@ -275,3 +285,9 @@ class Guard:
     def _natural_edge_w(self) -> float:
         """The end of the rating at which a setpoint no longer holds the asset back: full output, a load's full draw."""
         return self.asset.min_w if self.asset.kind is Kind.LOAD else self.asset.max_w
+
+
+def _has_times(intent: Intent, clock_offset_ms: int) -> bool:
+    """Whether it can be ordered and will end. NaN would make it newer than all others, and everlasting."""
+    times = (intent.revision, intent.issued_ms, intent.expires_ms, clock_offset_ms)
+    return all(map(isfinite, (*times, *(step.from_ms for step in intent.schedule))))

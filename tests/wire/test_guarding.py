@@ -63,7 +63,7 @@ def test_a_headend_that_does_not_know_all_says_nothing(of: dict[str, Fallback]) 
     assert guarding.fallbacks(registered(of), IDS) == {}
 
 
-@pytest.mark.parametrize("delay_ms", [-1, LONGEST_DELAY_MS + 1, 10**12])
+@pytest.mark.parametrize("delay_ms", [LONGEST_DELAY_MS + 1, 10**12])
 def test_no_fallback_is_put_off_for_ever(delay_ms: int) -> None:
     back = guarding.fallbacks(registered(dict.fromkeys(IDS, replace(FALLBACK, delay_ms=delay_ms))), IDS)
     assert 0 <= back["asset-0"].delay_ms <= LONGEST_DELAY_MS
@@ -103,8 +103,11 @@ def test_an_answer_that_makes_no_sense_is_refused(message: Registered, problem: 
 
 @pytest.mark.parametrize("bad", [{"ramp_w_per_s": math.nan}, {"most_w": math.inf}, {"least_w": 1.0}])
 def test_no_number_that_is_none_leaves_us(bad: dict[str, float]) -> None:
-    with pytest.raises(BadInput, match=next(iter(bad))):
-        guarding.registered("s1", 0, dict.fromkeys(IDS, replace(FALLBACK, **bad)), IDS)  # type: ignore[arg-type]
+    fallback = replace(FALLBACK)
+    ((name, value),) = bad.items()
+    object.__setattr__(fallback, name, value)  # which a Fallback itself would refuse
+    with pytest.raises(BadInput, match=name):
+        guarding.registered("s1", 0, dict.fromkeys(IDS, fallback), IDS)
 
 
 @given(impairments)

@@ -208,3 +208,11 @@ def test_a_site_that_has_gone_back_keeps_its_static_limits(
         least_w += 0.0 if asset.kind is not Kind.LOAD else asset.min_w if back_w is None else back_w
     assert export_limit_w is None or most_w <= export_limit_w * (1 + 1e-9)
     assert import_limit_w is None or least_w >= -import_limit_w * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -1.0])
+@pytest.mark.parametrize("name", ["delay_ms", "ramp_w_per_s", "most_w", "least_w"])
+def test_a_fallback_leads_somewhere(name: str, bad: float) -> None:
+    bad = -bad if name == "least_w" else bad
+    with pytest.raises(ValueError, match=f"a fallback's {name} cannot be {bad}"):
+        replace(Fallback(0, 4e6, 1e6, -1e6), **{name: bad})  # type: ignore[arg-type]

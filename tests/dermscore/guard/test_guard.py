@@ -121,10 +121,10 @@ def test_no_intent_lasts_longer_than_it_was_issued_for() -> None:
         (intent(1, reversion_w=math.nan), "reversion is not a number"),
         (intent(1, 40e6 + 1), "outside the rating"),
         (intent(1, -31e6), "outside the rating"),
-        (intent(1, reversion_w=50e6), "its reversion 5e+07 W is outside the rating"),
+        (intent(1, reversion_w=50e6), "its reversion 50000000 W is outside the rating"),
         (
             intent(1, schedule=(Step(UTC, 1e6), Step(UTC + 1, 41e6))),
-            "schedule's step 2 4.1e+07 W is outside the rating",
+            "schedule's step 2 41000000 W is outside the rating",
         ),
         (intent(1, schedule=(Step(UTC, math.nan),)), "schedule's step 1 is not a number"),
         (intent(1, schedule=(Step(UTC, 1e6), Step(UTC, 2e6))), "step 2 of its schedule does not begin after"),
@@ -139,6 +139,37 @@ def test_what_cannot_be_obeyed_is_refused_not_clamped(wanted: Intent, what: str)
     assert verdict.outcome is IntentState.REFUSED
     assert verdict.superseded == intent(1, 5e6)
     assert guard == replace(before, orders=replace(before.orders.let_go(), revision=2))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_an_intent_without_times_changes_nothing(bad: float) -> None:
+    guard = took(guarded(), intent())
+    wrong: list[tuple[Intent, float]] = [
+        *((intent(2, **{name: bad}), 0) for name in ("issued_ms", "expires_ms")),
+        (replace(intent(), revision=bad), 0),  # type: ignore[arg-type]
+        (intent(2, schedule=(Step(bad, 0.0),)), 0),  # type: ignore[arg-type]
+        (intent(2), bad),
+    ]
+    for wanted, offset in wrong:
+        after, verdict = guard.receive(wanted, at(0), offset)  # type: ignore[arg-type]
+        assert after == guard
+        assert verdict == Dropped("refused: its revision or one of its times is not a number", IntentState.REFUSED)
+
+
+@pytest.mark.parametrize(
+    "more", [{"dead_man_ms": 0}, {"dead_man_ms": -5}, {"tolerance_w": -1.0}, {"tolerance_w": math.nan}]
+)
+def test_a_guard_is_not_made_of_what_is_no_device(more: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="no device has"):
+        Guard.new(BATTERY, QUICK, **more)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="the rating of b1 is not a number"):
+        Guard.new(replace(BATTERY, max_w=math.nan), QUICK)
+
+
+def test_what_is_just_outside_does_not_look_like_the_bound() -> None:
+    _, verdict = guarded().receive(intent(setpoint_w=40_000_000.000001), at(0), 0)
+    assert isinstance(verdict, Dropped)
+    assert "its setpoint 40000000.000001 W is outside the rating -30000000 to 40000000 W" in verdict.reason
 
 
 def test_what_a_refused_intent_superseded_ends_by_the_way_back_to_the_assets_own_reversion() -> None:
