@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
+from itertools import pairwise
 from typing import NamedTuple
 
 from dermscore.dispatch.arbitration.claims import Claim
@@ -17,6 +18,7 @@ Segment = tuple[int, Claim | None]
 """From when (UTC ms), and the claim that stands from then on; None: no event does."""
 
 _GOES, _KNOWN, _BEGINS = range(3)
+_BRANCHES = 64
 
 
 class Course(NamedTuple):
@@ -61,7 +63,7 @@ class _Sweep:
         self._segments: list[Segment] = []
         self._standing: int | None = None
         self._live: list[int] = []  # a heap of what stands or waits below it; what is over goes when it comes up
-        self._coming = _Coming(claims)
+        self._coming = Coming(claims)
 
     def segments(self) -> list[Segment]:
         marks = _marks(self._claims)
@@ -138,57 +140,67 @@ def _marks(claims: Sequence[Claim]) -> list[tuple[int, int, int]]:
     return marks
 
 
-class _Coming:
+class Coming:
     """The claims that are known and have neither begun nor been cancelled: which of them is the highest, up to a time?
 
-    A tournament tree over the claims in the order of their starts: each node has the highest place of those below it.
+    A tournament tree over the claims in the order of their starts, of many branches so that it is flat: each level has
+    the highest place of every 64 of the level below. Owner of every field: the sweep.
     """
 
     def __init__(self, claims: Sequence[Claim]) -> None:
         self._claims = claims
         self._none = len(claims)
-        self._tree: list[int] = []  # grown when the first comes in: most modes of most nodes never have one
+        self._levels: list[list[int]] = []  # grown when the first comes in: most modes of most nodes never have one
         self._starts: list[int] = []
         self._leaves: list[int] = []
 
     def add(self, place: int) -> None:
-        if not self._tree:
+        if not self._levels:
             self._grow()
-        self._set(place, place)
+        at = self._leaves[place]
+        for level in self._levels:
+            if level[at] <= place:
+                return
+            level[at] = place
+            at //= _BRANCHES
 
     def drop(self, place: int) -> None:
-        if self._tree:
-            self._set(place, self._none)
+        if not self._levels:
+            return
+        at = self._leaves[place]
+        self._levels[0][at] = self._none
+        for below, level in pairwise(self._levels):
+            at //= _BRANCHES
+            if level[at] != place:
+                return
+            level[at] = min(below[at * _BRANCHES : (at + 1) * _BRANCHES])
 
     def highest(self, place: int) -> int | None:
-        """The highest that begins before the end of the claim at `place`, where it outranks that one."""
-        if not self._tree:
+        """The highest that begins before the end of the claim at `place`, which begins now, where it outranks that."""
+        if not self._levels:
             return None
-        low, high = self._none, self._none + bisect_left(self._starts, self._claims[place].end_ms)
+        low, high = self._leaves[place], bisect_left(self._starts, self._claims[place].end_ms)
         found = place
-        while low < high:  # the leaves of the starts before that end, joined upwards
-            if low & 1:
-                found, low = min(found, self._tree[low]), low + 1
-            if high & 1:
-                high -= 1
-                found = min(found, self._tree[high])
-            low, high = low >> 1, high >> 1
+        *lower, top = self._levels
+        for level in lower:
+            up, down = -(-low // _BRANCHES), high // _BRANCHES  # the branches that lie within as a whole
+            if up < down:
+                found = min([found, *level[low : up * _BRANCHES], *level[down * _BRANCHES : high]])
+                low, high = up, down
+            else:
+                found = min([found, *level[low:high]])
+                low = high = 0
+        found = min([found, *top[low:high]])
         return None if found == place else found
 
     def _grow(self) -> None:
         by_start = sorted(range(self._none), key=lambda place: self._claims[place].start_ms)
         self._starts = [self._claims[place].start_ms for place in by_start]
         self._leaves = [0] * self._none
-        for leaf, place in enumerate(by_start, self._none):
+        for leaf, place in enumerate(by_start):
             self._leaves[place] = leaf
-        self._tree = [self._none] * (2 * self._none)
-
-    def _set(self, place: int, value: int) -> None:
-        node = self._leaves[place]
-        self._tree[node] = value
-        while node > 1:
-            node >>= 1
-            best = min(self._tree[2 * node], self._tree[2 * node + 1])
-            if self._tree[node] == best:
-                return
-            self._tree[node] = best
+        size = self._none
+        self._levels = [[self._none] * size]
+        while size > _BRANCHES:
+            size = -(-size // _BRANCHES)
+            self._levels.append([self._none] * size)
