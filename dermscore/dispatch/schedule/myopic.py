@@ -3,9 +3,9 @@
 A trade moves stored energy from an interval in which it is charged to another in which it is given. All trades are
 ranked by what a stored Wh earns, the best first, and each is made as large as ratings, the window of the charge between
 the two intervals, and the limits of nodes in both allow. Where a node cannot take all, those go first that lose little
-and could go on for long (`places`). What a battery begins with above what it must end with is a charge that costs nothing; what it lacks is bought
-before all else. (Ranking by price is what a merchant does by hand; it can miss a plan in which a worse trade makes room
-for two better ones, which the exact plan finds.)
+and could go on for long (`places`). What a battery begins with above what it must end with is a charge that costs
+nothing; what it lacks is bought before all else. (Ranking by price is what a merchant does by hand; it can miss a plan
+in which a worse trade makes room for two better ones, which the exact plan finds.)
 
 A target is followed by the same trades: there every MWh too much or too little is what costs (`market`). Then most
 trades earn the same, and those between the intervals that ask the most come first, while all batteries are still free.
