@@ -8,23 +8,19 @@ of decisions.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from dermscore.errors import BadInput, Problem, Unreadable, together
+from dermscore.console import COULD_NOT_TELL, WRONG, as_json_option, check, end
+from dermscore.errors import BadInput, Problem, together
 from dermscore.policy.cli import policy
 
 if TYPE_CHECKING:
     from dermscore.decision.replay import Difference, Replayed
     from dermscore.policy import Policy
 
-_WRONG: Final = 1
-_COULD_NOT_TELL: Final = 2
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for scripts.")
 _file = click.Path(path_type=Path)
 
 
@@ -35,10 +31,10 @@ def assets() -> None:
 
 @assets.command("check")
 @click.argument("file", type=_file)
-@_as_json
+@as_json_option
 def check_assets(file: Path, as_json: bool) -> None:
     """Check FILE, an assets.yaml, and say what fleet it describes."""
-    _check(lambda: _describe_assets(file), as_json)
+    check(lambda: _describe_assets(file), as_json)
 
 
 @assets.command("generate")
@@ -58,9 +54,9 @@ def generate_assets(sites: int, assets_per_site: int, seed: int, out: Path | Non
         with out.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        _end([Problem(str(out), "", "exists already; name another file, or remove it")], _WRONG)
+        end([Problem(str(out), "", "exists already; name another file, or remove it")], WRONG)
     except OSError as error:
-        _end([Problem(str(out), "", f"cannot be written: {error.strerror}")], _COULD_NOT_TELL)
+        end([Problem(str(out), "", f"cannot be written: {error.strerror}")], COULD_NOT_TELL)
 
 
 @click.group()
@@ -71,16 +67,16 @@ def points() -> None:
 @points.command("check")
 @click.argument("points_csv", type=_file)
 @click.argument("commands_csv", type=_file, required=False)
-@_as_json
+@as_json_option
 def check_points(points_csv: Path, commands_csv: Path | None, as_json: bool) -> None:
     """Check POINTS_CSV and, where given, the COMMANDS_CSV that goes with it."""
-    _check(lambda: _describe_sheets(points_csv, commands_csv), as_json)
+    check(lambda: _describe_sheets(points_csv, commands_csv), as_json)
 
 
 @policy.command("replay")
 @click.argument("log", type=_file)
 @click.argument("folder", type=_file)
-@_as_json
+@as_json_option
 def replay_decisions(log: Path, folder: Path, as_json: bool) -> None:
     """Say what another policy would have decided.
 
@@ -98,9 +94,8 @@ def replay_decisions(log: Path, folder: Path, as_json: bool) -> None:
         other = load_folder(folder)
         replayed = replay(load_file(log), other)
     except BadInput as bad:
-        _end(bad.problems, _COULD_NOT_TELL, as_json)
-    else:
-        _show_replayed(replayed, other, as_json)
+        end(bad.problems, COULD_NOT_TELL, as_json)
+    _show_replayed(replayed, other, as_json)
 
 
 def _show_replayed(replayed: Replayed, other: Policy, as_json: bool) -> None:
@@ -113,7 +108,7 @@ def _show_replayed(replayed: Replayed, other: Policy, as_json: bool) -> None:
         click.echo(f"{len(differences)} of {replayed.decisions} decisions would be otherwise under {other.digest}")
         if len(differences) > 1:
             click.echo("each on the facts of its own moment: what an earlier difference would change is not carried on")
-    click.get_current_context().exit(_WRONG if differences else 0)
+    click.get_current_context().exit(WRONG if differences else 0)
 
 
 def _listed(difference: Difference) -> dict[str, Any]:
@@ -160,23 +155,3 @@ def _describe_sheets(points_csv: Path, commands_csv: Path | None) -> dict[str, A
     )
     commands = read_commands(read_text(commands_csv), str(commands_csv), rows)
     return {"points": len(rows), "commands": len(commands)}
-
-
-def _check(describe: Callable[[], dict[str, Any]], as_json: bool) -> None:
-    """Say what a good file holds, or everything that is wrong with it, and end with the exit code that says which."""
-    try:
-        facts = describe()
-    except BadInput as bad:
-        _end(bad.problems, _COULD_NOT_TELL if isinstance(bad, Unreadable) else _WRONG, as_json)
-    else:
-        words = ", ".join(f"{name} {value}" for name, value in facts.items())
-        click.echo(json.dumps({"ok": True, **facts, "problems": []}) if as_json else f"fine: {words}")
-
-
-def _end(problems: tuple[Problem, ...] | list[Problem], code: int, as_json: bool = False) -> None:
-    if as_json:
-        found = [{"where": each.where, "path": each.path, "what": each.what} for each in problems]
-        click.echo(json.dumps({"ok": False, "problems": found}))
-    else:
-        click.echo("\n".join(map(str, problems)), err=True)
-    click.get_current_context().exit(code)

@@ -1,8 +1,6 @@
 """`derms policy`: check a policy, list who may do what, say what a change changes, and why a question is answered so.
 
-`derms policy replay` is in `dermscore.cli`.
-
-Exit 0: fine, the same, allowed. 1: something is wrong, differs, is denied. 2: it could not be told.
+`derms policy replay` is in `dermscore.cli`; what the exit codes mean, in `dermscore.console`.
 """
 
 from __future__ import annotations
@@ -15,11 +13,12 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from dermscore.errors import BadInput, Unreadable, together
+from dermscore.console import COULD_NOT_TELL, WRONG, as_json_option, check, end
+from dermscore.errors import BadInput, together
 
 if TYPE_CHECKING:
     from dermscore.policy import Policy
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
     from dermscore.policy.rights.explain import Explanation
     from dermscore.policy.rights.matrix import Entry, Span
 
-_WRONG: Final = 1
-_COULD_NOT_TELL: Final = 2
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for scripts.")
 _folder = click.Path(path_type=Path)
 
 
@@ -47,19 +42,20 @@ def policy() -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The folder of cases.  [default: cases, beside FOLDER]",
 )
-@_as_json
+@as_json_option
 def check_policy(folder: Path, assets_file: Path | None, cases: Path | None, as_json: bool) -> None:
     """Check a policy and run its cases.
 
     FOLDER holds access.yaml and dispatch.yaml. Prints what there is, and the digest.
     """
-    from dermscore.policy.files.checking import cases_of, check
+    check(lambda: _describe(folder, cases, assets_file), as_json)
 
-    try:
-        found = check(folder, cases or cases_of(folder), assets_file)
-    except BadInput as bad:
-        _refuse(bad, _COULD_NOT_TELL if isinstance(bad, Unreadable) else _WRONG, as_json)
-    facts = {
+
+def _describe(folder: Path, cases: Path | None, assets_file: Path | None) -> dict[str, Any]:
+    from dermscore.policy.files import checking
+
+    found = checking.check(folder, cases or checking.cases_of(folder), assets_file)
+    return {
         "principals": len(found.policy.members),
         "grants": len(found.policy.grants),
         "forbids": len(found.policy.forbids),
@@ -69,15 +65,13 @@ def check_policy(folder: Path, assets_file: Path | None, cases: Path | None, as_
         "cases": found.cases,
         "digest": found.policy.digest,
     }
-    words = ", ".join(f"{name} {value}" for name, value in facts.items())
-    click.echo(json.dumps({"ok": True, **facts, "problems": []}) if as_json else f"fine: {words}")
 
 
 @policy.command("matrix")
 @click.argument("folder", type=_folder)
 @click.option("--by", type=click.Choice(["principal", "role"]), default="principal", show_default=True)
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for a spreadsheet, power in W.")
-@_as_json
+@as_json_option
 def show_matrix(folder: Path, by: str, as_csv: bool, as_json: bool) -> None:
     """List who may do what.
 
@@ -96,7 +90,7 @@ def show_matrix(folder: Path, by: str, as_csv: bool, as_json: bool) -> None:
 @policy.command("diff")
 @click.argument("old", type=_folder)
 @click.argument("new", type=_folder)
-@_as_json
+@as_json_option
 def show_difference(old: Path, new: Path, as_json: bool) -> None:
     """Say what a change changes.
 
@@ -108,7 +102,7 @@ def show_difference(old: Path, new: Path, as_json: bool) -> None:
     try:
         before, after = together(lambda: load_folder(old), lambda: load_folder(new))
     except BadInput as bad:
-        _refuse(bad, _COULD_NOT_TELL, as_json)
+        end(bad.problems, COULD_NOT_TELL, as_json)
     changes = difference(before, after)
     if as_json:
         listed = [{"kind": each.kind.value, "loosens": each.kind.loosens, "words": each.words} for each in changes]
@@ -119,7 +113,7 @@ def show_difference(old: Path, new: Path, as_json: bool) -> None:
         if changes:
             loosening = sum(each.kind.loosens for each in changes)
             click.echo(f"{loosening} of {len(changes)} allow more or loosen; {before.digest} becomes {after.digest}")
-    click.get_current_context().exit(_WRONG if changes else 0)
+    click.get_current_context().exit(WRONG if changes else 0)
 
 
 @policy.command("explain")
@@ -129,7 +123,7 @@ def show_difference(old: Path, new: Path, as_json: bool) -> None:
 @click.argument("path")
 @click.argument("w", type=float, required=False)
 @click.option("--at", help="When, such as 2026-12-01T06:00:00Z.  [default: now]")
-@_as_json
+@as_json_option
 def show_explanation(
     folder: Path, who: str, action: str, path: str, w: float | None, at: str | None, as_json: bool
 ) -> None:
@@ -164,7 +158,7 @@ def _show_explanation(result: Explanation, at_ms: int, as_json: bool) -> None:
         click.echo(f"{'allowed' if allowed else 'denied'}: {reason}  (at {moment(at_ms)})")
         for each in result.looked:
             click.echo(f"  {'*' if each.applies else ' '} {each.place} {each.why}")
-    click.get_current_context().exit(0 if allowed else _WRONG)
+    click.get_current_context().exit(0 if allowed else WRONG)
 
 
 def _moment(text: str | None) -> int:
@@ -183,16 +177,7 @@ def _loaded(folder: Path, as_json: bool) -> Policy:
     try:
         return load_folder(folder)
     except BadInput as bad:
-        _refuse(bad, _COULD_NOT_TELL, as_json)
-
-
-def _refuse(bad: BadInput, code: int, as_json: bool) -> NoReturn:
-    if as_json:
-        found = [{"where": each.where, "path": each.path, "what": each.what} for each in bad.problems]
-        click.echo(json.dumps({"ok": False, "problems": found}))
-    else:
-        click.echo(str(bad), err=True)
-    click.get_current_context().exit(code)
+        end(bad.problems, COULD_NOT_TELL, as_json)
 
 
 def _said(changes: Iterable[Change]) -> Iterator[str]:
