@@ -95,6 +95,8 @@ def replay_decisions(log: Path, folder: Path, as_json: bool) -> None:
         replayed = replay(load_file(log), other)
     except BadInput as bad:
         end(bad.problems, COULD_NOT_TELL, as_json)
+    if not replayed.decisions:  # "0 of 0 would be otherwise" reads like a pass
+        end([Problem(str(log), "", "holds no decision, so nothing can be told")], COULD_NOT_TELL, as_json)
     _show_replayed(replayed, other, as_json)
 
 

@@ -139,3 +139,10 @@ def test_a_past_or_a_policy_that_cannot_be_read_is_told_from_a_difference(log: P
     result = run(cli.policy, "replay", log, headend)
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"{log}:4: " in result.stderr
+
+
+def test_a_log_without_a_decision_is_no_log_that_passes(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("")
+    result = run(cli.policy, "replay", tmp_path / "log", ROOT / "policies" / "headend")
+    assert result.exit_code == 2
+    assert "holds no decision, so nothing can be told" in result.stderr
