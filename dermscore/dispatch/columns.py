@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import count
 from math import nan
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 
 from dermscore.dispatch.tree import Column, Flags, Indices, Tree
 from dermscore.model import Asset, Kind, Measurement, Node
+
+MOST: Final = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,11 @@ class AssetColumns:
 
     @classmethod
     def of(cls, tree: Node, measurements: Mapping[str, Measurement]) -> Self:
-        """The assets of a node, with what was measured of them."""
+        """The assets of a node, with what was measured of them.
+
+        Raises:
+            ValueError: a rating is not a number, or out of its range.
+        """
         ratings = _ratings(tree)
         heard = [measurements.get(asset_id) for asset_id in ratings.ids]
         power_w, soc_wh, setpoint_w, up_w = np.array([_state(each) for each in heard]).reshape(-1, 4).T.copy()
@@ -101,7 +107,11 @@ def _state(measurement: Measurement | None) -> tuple[float, float, float, float]
 
 @lru_cache(maxsize=64)
 def _ratings(root: Node) -> Ratings:
-    """The ratings of a node, kept for as long as that very node is asked for."""
+    """The ratings of a node, kept for as long as that very node is asked for.
+
+    Raises:
+        ValueError: one is not a number, or out of its range.
+    """
     paths, parent, members = [], [], []
     for node, up, own in _nodes(root, -1, count()):
         paths.append(node.path)
@@ -115,7 +125,7 @@ def _ratings(root: Node) -> Ratings:
     def column(key: str) -> Column:
         return np.array([getattr(asset, key) for asset in assets], dtype=np.float64)
 
-    return Ratings(
+    ratings = Ratings(
         tree,
         [asset.id for asset in assets],
         [asset.name for asset in assets],
@@ -132,6 +142,8 @@ def _ratings(root: Node) -> Ratings:
         column("capacity_wh") > 0,
         np.array([asset.kind is Kind.SOLAR for asset in assets], dtype=bool),
     )
+    check(ratings)
+    return ratings
 
 
 def _nodes(node: Node, up: int, numbers: Iterator[int]) -> Iterator[tuple[Node, int, list[Asset]]]:
@@ -141,3 +153,39 @@ def _nodes(node: Node, up: int, numbers: Iterator[int]) -> Iterator[tuple[Node, 
     yield node, up, sorted((asset for asset in node.assets if asset.id not in below), key=lambda asset: asset.id)
     for child in sorted(node.children, key=lambda child: child.path):
         yield from _nodes(child, mine, numbers)
+
+
+def check(ratings: Ratings) -> None:
+    """Refuse what is not a number or out of its range, by name.
+
+    Raises:
+        ValueError: there is such.
+    """
+    rules: tuple[tuple[str, Column, float, float], ...] = (
+        ("min_w", ratings.min_w, -MOST, MOST),
+        ("max_w", ratings.max_w, -MOST, MOST),
+        ("weight" if ratings.given else "capacity_wh", ratings.capacity_wh, 0, MOST),
+        ("cost" if ratings.given else "cost_per_mwh", ratings.cost, 0, MOST),
+        ("dead_band_w", ratings.dead_band_w, 0, MOST),
+        ("min_soc_wh", ratings.min_soc_wh, 0, MOST),
+        ("max_soc_wh", ratings.max_soc_wh, 0, MOST),
+        ("ramp_w_per_s", ratings.ramp_w_per_s, 0, np.inf),
+        ("efficiency", np.where(ratings.is_storage, ratings.efficiency, 1.0), np.nextafter(0, 1), 1),
+    )
+    for name, values, least, most in rules:
+        within(ratings.ids, name, values, least, most)
+    crossed = ratings.min_w > ratings.max_w
+    if crossed.any():
+        raise ValueError(f"min_w of {ratings.ids[int(crossed.argmax())]} is above its max_w")
+
+
+def within(ids: Sequence[str], name: str, values: Column, least: float, most: float) -> None:
+    """Refuse a column that has anything in it but numbers from `least` to `most`.
+
+    Raises:
+        ValueError: it has.
+    """
+    wrong = ~((values >= least) & (values <= most))
+    if wrong.any():
+        at = int(wrong.argmax())
+        raise ValueError(f"{name} of {ids[at]} cannot be {values[at]:g}")

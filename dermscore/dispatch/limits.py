@@ -85,10 +85,10 @@ class Limit:
         """Refuse what is no magnitude: a comparison with NaN would let everything through.
 
         Raises:
-            ValueError: a limit is not a number, or is below 0.
+            ValueError: a limit is not a number, or is below 0; or a percentage is above 100.
         """
         for name, value in self.stated().items():
-            if not (isfinite(value) and value >= 0):
+            if not (isfinite(value) and value >= 0) or (name.endswith("_pct") and value > 100):
                 raise ValueError(f"{self.source}: {name} cannot be {value:g}")
 
     def stated(self) -> Mapping[str, float]:

@@ -10,4 +10,4 @@ def power(w: float) -> str:
     for size, unit in _UNITS:
         if abs(w) >= size:
             return f"{w / size:.6g} {unit}"
-    return f"{w:.6g} W"
+    return f"{w + 0.0:.6g} W"  # never -0

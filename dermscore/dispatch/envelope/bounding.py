@@ -115,8 +115,10 @@ class Bounding:
 
     @property
     def standing_w(self) -> Column:
-        """What each asset runs at where it is not asked: held, or as last measured; 0 where nothing is known."""
-        held = (self.low.w == self.high.w) & (self.out == TAKES_PART)
+        """What each asset runs at where it is not asked: what another dispatch holds it at, else what was last measured
+        (told to go elsewhere, it may not have got there yet); 0 where nothing is known.
+        """
+        held = (self.high.source == CODES[BoundSource.HELD]) & (self.out == TAKES_PART)
         return np.where(held, self.low.w, known(self.columns.power_w))
 
     def source(self, code: int) -> BoundSource:

@@ -48,11 +48,15 @@ def hold_available(bounding: Bounding) -> None:
 
 
 def reach(bounding: Bounding, within_s: float) -> None:
-    """What a device's own ramp lets it reach in `within_s` seconds."""
-    near_w = np.clip(known(bounding.columns.power_w), bounding.low.w, bounding.high.w)
-    step_w = bounding.columns.ratings.ramp_w_per_s * within_s
-    bounding.high.tighten(ALL, near_w + step_w, BoundSource.RAMP)
-    bounding.low.tighten(ALL, near_w - step_w, BoundSource.RAMP)
+    """What a device's own ramp lets it reach in `within_s` seconds of what is measured.
+
+    What is beyond a bound that counts at once, and cannot come back in time, is asked for that bound and no more.
+    """
+    measured_w, step_w = known(bounding.columns.power_w), bounding.columns.ratings.ramp_w_per_s * within_s
+    most_w = np.clip(measured_w + step_w, bounding.low.w, bounding.high.w)
+    least_w = np.clip(measured_w - step_w, bounding.low.w, bounding.high.w)
+    bounding.high.tighten(ALL, most_w, BoundSource.RAMP)
+    bounding.low.tighten(ALL, least_w, BoundSource.RAMP)
 
 
 def uncross(bounding: Bounding) -> None:

@@ -161,8 +161,18 @@ def envelope(
 
     if tree is None:  # what nobody's types keep out in a notebook
         raise ValueError("there is no node to bound: fleet.node(path) gives None where no site is at or below the path")
-    for name, seconds in (("hold_s", hold_s), ("within_s", within_s or 0.0)):
-        if not (isfinite(seconds) and seconds >= 0):
-            raise ValueError(f"{name} cannot be {seconds}")
+    seconds("hold_s", hold_s)
+    seconds("within_s", within_s or 0.0)
     situation = Situation(tree, snapshot, controls, limits, now, hold_s, within_s)
     return Envelope(tree.path, situation.bounding(), hold_s)
+
+
+def seconds(name: str, value: float) -> float:
+    """`value`, which has to be a length of time.
+
+    Raises:
+        ValueError: it is not a number of seconds, or is below 0.
+    """
+    if not (isfinite(value) and value >= 0):
+        raise ValueError(f"{name} cannot be {value}")
+    return value

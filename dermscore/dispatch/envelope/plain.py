@@ -10,10 +10,10 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dermscore.dispatch.columns import AssetColumns, Ratings
+from dermscore.dispatch.columns import MOST, AssetColumns, Ratings, check, within
 from dermscore.dispatch.envelope import devices
 from dermscore.dispatch.envelope.bounding import Bounding
-from dermscore.dispatch.envelope.envelope import Envelope
+from dermscore.dispatch.envelope.envelope import Envelope, seconds
 from dermscore.dispatch.envelope.limiting import Limiting
 from dermscore.dispatch.limits import Limit
 from dermscore.dispatch.tree import Column, Indices, Tree
@@ -64,11 +64,11 @@ class Columns(AssetColumns):
             dead_band_w: the least power other than 0, W.
 
         Raises:
-            ValueError: an id given twice; a bound, weight or cost that is not a number; a weight, efficiency or dead
-                band out of its range; a least above its most; sequences of other lengths.
+            ValueError: an id given twice, or that is no text; what is not a number; a weight, efficiency or dead band
+                out of its range; a least above its most; sequences of other lengths.
         """
         rows = _Rows.of(ids, at)
-        output = rows.column(output_w)
+        output = rows.column("output_w", output_w, known=False)
         ratings = rows.ratings(
             output,
             min_w=min_w,
@@ -80,29 +80,35 @@ class Columns(AssetColumns):
             cost=cost,
             dead_band_w=dead_band_w,
         )
-        columns = cls(ratings, rows.column(power_w), rows.column(soc_wh), rows.column(nan), output)
-        _check(ratings, columns.soc_wh)
-        return columns
+        return cls(
+            ratings,
+            rows.column("power_w", power_w, known=False),
+            rows.column("soc_wh", soc_wh, known=False),
+            np.full(len(ids), nan),
+            np.minimum(output, ratings.max_w),
+        )
 
     def envelope(self, limits: Iterable[Limit] = (), hold_s: float | None = None) -> Envelope:
         """The envelope of plain numbers: the bounds as given, and limits on the nodes of `at` or on single ids.
 
-        With `hold_s` the energy in store must last for so many seconds.
+        A limit on a node where nobody is limits nothing. With `hold_s` the energy in store must last for so many
+        seconds.
 
         Raises:
-            ValueError: a limit on what can be neither, such as `F1/`; it would limit nothing.
+            ValueError: a limit on what can be no node, such as `F1/`; or `hold_s` is not a number of seconds, or is
+                below 0.
         """
-        limits = tuple(limits)
+        limits, held_s = tuple(limits), seconds("hold_s", hold_s or 0.0)
         nodes, assets = self.tree.place, self.ratings.place
         for limit in limits:
             if limit.node not in nodes and limit.node not in assets and not _is_place(limit.node):
                 raise ValueError(f"{limit.source}: {_NO_PLACE.format(limit.node)}")
         bounding = Bounding.of(self)
         Limiting(bounding).stand(limits)
-        devices.hold_charge(bounding, hold_s or 0.0)
+        devices.hold_charge(bounding, held_s)
         devices.hold_available(bounding)
         devices.uncross(bounding)
-        return Envelope(self.tree.paths[0], bounding, hold_s or 0.0)
+        return Envelope(self.tree.paths[0], bounding, held_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,33 +121,43 @@ class _Rows:
 
     @classmethod
     def of(cls, ids: Sequence[str], at: Sequence[str] | None) -> Self:
+        strange = next((each for each in ids if not isinstance(each, str)), None)
+        if strange is not None:
+            raise ValueError(f"ids are texts, and {strange!r} is none")
         if len(set(ids)) != len(ids):
             raise ValueError("an id is given twice")
         tree, places = _tree_of_paths(ids, at)
         return cls(tree, [ids[place] for place in places], places)
 
-    def column(self, values: ArrayLike) -> Column:
-        """One number for each device, or one for all, as a column."""
-        given = np.asarray(values, dtype=np.float64)
+    def column(self, name: str, values: ArrayLike, known: bool = True) -> Column:
+        """One number for each device, or one for all, as a column. If it need not be known, NaN says that it is not."""
+        given = np.asarray(values)
+        if given.dtype.kind not in "fiu":
+            raise ValueError(f"{name} has something in it that is no number")
         if given.ndim and given.shape != self.places.shape:
             raise ValueError(f"there are {len(self.ids)} ids, and {len(given)} numbers in a sequence given for them")
-        return given[self.places] if given.ndim else np.full(len(self.ids), float(given))
+        column = given.astype(np.float64)[self.places] if given.ndim else np.full(len(self.ids), float(given))
+        if not known:
+            within(self.ids, name, np.where(np.isnan(column), 0.0, column), 0.0 if name == "soc_wh" else -MOST, MOST)
+        return column
 
     def ratings(self, output_w: Column, **given: ArrayLike) -> Ratings:
         order = np.empty(len(self.ids), dtype=np.intp)
         order[self.places] = np.arange(len(self.ids))
-        columns = {name: self.column(values) for name, values in given.items()}
-        return Ratings(
+        columns = {name: self.column(name, values) for name, values in given.items()}
+        ratings = Ratings(
             self.tree,
             self.ids,
             self.ids,
             order,
-            ramp_w_per_s=self.column(np.inf),
+            ramp_w_per_s=np.full(len(self.ids), np.inf),
             is_storage=columns["capacity_wh"] > 0,
             is_generation=np.isfinite(output_w),
             given=True,
             **columns,
         )
+        check(ratings)
+        return ratings
 
 
 def _is_place(path: str) -> bool:
@@ -162,26 +178,3 @@ def _tree_of_paths(ids: Sequence[str], at: Sequence[str] | None) -> tuple[Tree, 
     parent = [-1, *(number[path.rpartition("/")[0]] for path in paths[1:])]
     tree, places = Tree.of_parents(paths, parent, [number[at[place]] for place in by_id])
     return tree, by_id[places]
-
-
-def _check(ratings: Ratings, soc_wh: Column) -> None:
-    """Refuse what is not a number or out of its range, by name."""
-    rules: tuple[tuple[str, Column, float, float], ...] = (
-        ("min_w", ratings.min_w, -np.inf, np.inf),
-        ("max_w", ratings.max_w, -np.inf, np.inf),
-        ("weight", ratings.capacity_wh, 0, np.inf),
-        ("cost", ratings.cost, 0, np.inf),
-        ("dead_band_w", ratings.dead_band_w, 0, np.inf),
-        ("min_soc_wh", ratings.min_soc_wh, 0, np.inf),
-        ("max_soc_wh", ratings.max_soc_wh, 0, np.inf),
-        ("soc_wh", np.where(np.isnan(soc_wh), 0.0, soc_wh), 0, np.inf),
-        ("efficiency", ratings.efficiency, np.nextafter(0, 1), 1),
-    )
-    for name, values, least, most in rules:
-        wrong = ~(np.isfinite(values) & (values >= least) & (values <= most))
-        if wrong.any():
-            at = int(wrong.argmax())
-            raise ValueError(f"{name} of {ratings.ids[at]} cannot be {values[at]:g}")
-    crossed = ratings.min_w > ratings.max_w
-    if crossed.any():
-        raise ValueError(f"min_w of {ratings.ids[int(crossed.argmax())]} is above its max_w")

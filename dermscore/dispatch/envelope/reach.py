@@ -89,7 +89,7 @@ class Reach:
         if way.cut[node]:
             return Bound(w, *self.limits.limit_of(node, up, bool(way.by_net[node])))
         count = int((self.limits.out[self.limits.columns.tree.run(node)] < 0).sum())
-        return Bound(w, BoundSource.ASSETS, f"{power(w)} from {count} assets")
+        return Bound(w, BoundSource.ASSETS, f"{power(w)} from {count} {'asset' if count == 1 else 'assets'}")
 
 
 def _limit(down: _Way, up: _Way, run: slice) -> None:

@@ -274,6 +274,35 @@ def test_within_some_seconds_a_ramp_bounds_devices_and_nodes() -> None:
     assert result.node.max.detail == "R: ramp in 10 s, at feeder/S3"
 
 
+@pytest.mark.parametrize(("measured_w", "least", "most"), [(54e6, 5e6, 5e6), (-20e6, -22e6, -18e6), (4e6, 2e6, 5e6)])
+def test_what_is_beyond_a_bound_is_asked_for_that_bound_and_no_more(
+    measured_w: float, least: float, most: float
+) -> None:
+    slow = replace(B1, ramp_w_per_s=2e5)
+    limits = (Limit("b1", "just come", export_limit_w=5e6),)
+    bounds = bounded(slow, measured=(heard(slow, power_w=measured_w),), limits=limits, within_s=10).bounds["b1"]
+    assert (bounds.min.w, bounds.max.w) == (least, most)
+
+
+def test_a_plant_that_is_told_to_go_to_nothing_counts_at_what_it_gives() -> None:
+    limits = (Limit("feeder/S3", "L", export_limit_w=20e6), Limit("p1", "curtailed", export_limit_w=0.0))
+    running = heard(P1, power_w=9e6)
+    for more in ({"limits": limits}, {"limits": limits[:1], "controls": control(Mode.CONNECT, False, "p1")}):
+        fleet = Fleet({"s3": S3}, {"b1": B1, "p1": P1})
+        node = fleet.node("feeder/S3")
+        assert node is not None
+        given = bounded(B1, P1, measured=(running,), **more)  # type: ignore[arg-type]
+        snapshot = Snapshot(fleet, {"b1": heard(B1), "p1": running}, frozenset(fleet.assets))
+        result = allocate(snapshot, node, given, 100e6)
+        assert isinstance(result, Allocation)
+        assert result.delivered_w == 11e6
+
+
+def test_a_rating_that_is_no_number_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="max_w of b1 cannot be nan"):
+        bounded(replace(B1, max_w=math.nan))
+
+
 @pytest.mark.parametrize("seconds", [-1.0, math.nan, math.inf])
 def test_a_time_that_is_none_is_refused(seconds: float) -> None:
     with pytest.raises(ValueError, match="hold_s cannot be"):

@@ -61,6 +61,12 @@ def test_limits_stand_on_single_devices_too_and_energy_must_last() -> None:
         ({"efficiency": 0.0}, "efficiency of a cannot be 0"),
         ({"soc_wh": math.inf}, "soc_wh of a cannot be inf"),
         ({"max_soc_wh": math.nan}, "max_soc_wh of a cannot be nan"),
+        ({"power_w": math.inf}, "power_w of a cannot be inf"),
+        ({"output_w": [1.0, math.nan, -math.inf]}, "output_w of a cannot be -inf"),
+        ({"soc_wh": -1.0}, "soc_wh of a cannot be -1"),
+        ({"max_w": ["5", "6", "7"]}, "max_w has something in it that is no number"),
+        ({"min_w": [None, 1.0, 2.0]}, "min_w has something in it that is no number"),
+        ({"ids": ["a", 5, "b"]}, "ids are texts, and 5 is none"),
         ({"min_w": 9.0}, "min_w of a is above its max_w"),
         ({"max_w": [1.0, 2.0]}, "there are 3 ids, and 2 numbers"),
         ({"at": ["F1", "F1//S1", "F1/S2"]}, "'F1//S1' is no place in a tree"),
@@ -102,15 +108,36 @@ def test_a_limit_that_could_never_limit_anything_is_refused(node: str) -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
 def test_a_limit_that_is_no_magnitude_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="L: soc_max_pct cannot be 101"):
+        Limit("", "L", soc_max_pct=101.0)
     with pytest.raises(ValueError, match=f"L: soc_min_pct cannot be {value:g}"):
         Limit("", "L", 1.0, soc_min_pct=value)
 
 
-def test_a_power_that_is_not_a_number_counts_for_nothing() -> None:
-    columns = Columns.flat(ids=["a", "b"], min_w=-9.0, max_w=9.0, weight=[1.0, 0], power_w=[0.0, math.inf])
+@pytest.mark.parametrize("hold_s", [math.nan, math.inf, -5.0])
+def test_a_time_to_hold_that_is_none_is_refused(hold_s: float) -> None:
+    with pytest.raises(ValueError, match="hold_s cannot be"):
+        Columns.flat(**THREE).envelope(hold_s=hold_s)
+
+
+@pytest.mark.parametrize(("low_w", "high_w"), [(-9.0, 9.0), (0.0, 0.0), (1.0, 1.0)])
+@pytest.mark.parametrize(("power_w", "left_w"), [(math.nan, 5), (3.0, 2), (-1.0, 6)])
+def test_who_takes_no_part_counts_at_what_is_measured_whatever_its_bounds(
+    low_w: float, high_w: float, power_w: float, left_w: float
+) -> None:
+    columns = Columns.flat(
+        ids=["a", "b"], min_w=[-9.0, low_w], max_w=[9.0, high_w], weight=[1.0, 0], power_w=[0.0, power_w]
+    )
     result = allocate(columns, columns.tree, columns.envelope([Limit("", "L", 5.0)]), 7)
     assert isinstance(result, Allocation)
-    assert result.delivered_w == 5
+    assert result.delivered_w == left_w
+
+
+def test_no_more_can_be_given_than_the_most() -> None:
+    sun = Columns.flat(ids=["a", "b"], min_w=0.0, max_w=10.0, output_w=[11.0, 10.0])
+    result = allocate(sun, sun.tree, sun.envelope(), 18, "curtailment by rating")
+    assert isinstance(result, Allocation)
+    assert result.setpoint_w.tolist() == [9, 9]
 
 
 @pytest.mark.parametrize("change", [{"load_limit_w": 0.0}, {"ramp_w_per_s": 1.0}, {"fallback_ramp_w_per_s": 1.0}])
