@@ -194,8 +194,16 @@ class Allocation:
 
     def _left_out(self, place: int) -> Excluded:
         excluded = self.envelope.excluded.get(self._id(place))
-        name = self.envelope.columns.ratings.names[place]
-        return excluded or Excluded(self._id(place), BoundSource.NO_SHARE, f"{name} has no {self.rule}")
+        return excluded or Excluded(self._id(place), BoundSource.NO_SHARE, self._no_share(place))
+
+    def _no_share(self, place: int) -> str:
+        ratings = self.envelope.columns.ratings
+        name = ratings.names[place]
+        if self.rule == CAPACITY_SHARE:
+            return f"{name} has no capacity share"
+        if self.solution.problem.rule.curtails:
+            return f"{name} takes no part in {self.rule}: it has no output that could be curtailed"
+        return f"{name} takes no part in {self.rule}: {'its weight is 0' if ratings.given else 'it stores nothing'}"
 
 
 def allocate(
@@ -220,7 +228,7 @@ def allocate(
 
     Returns:
         Allocation, with the shortfall and its causes where not all could be placed; Refused for a target that is not a
-        number, an unknown rule, an envelope of another node, or a device whose dead band is in reach.
+        number, an unknown rule, an envelope of another node, fleet or moment, or a device whose dead band is in reach.
     """
     from dermscore.dispatch.allocation.rules import RULES
     from dermscore.dispatch.allocation.solve import solve
@@ -232,10 +240,18 @@ def allocate(
     path = _path(tree)
     if path != envelope.path:
         return Refused(f"the envelope is of {envelope.path or 'the whole fleet'}, not of {path or 'the whole fleet'}")
+    if _is_other(fleet, envelope):
+        return Refused("the envelope was made of another fleet, or of another moment: make it anew")
     solution = solve(envelope, RULES[rule], target_w)
     if isinstance(solution, Refused):
         return solution
     return Allocation(path, target_w, rule, envelope, solution)
+
+
+def _is_other(fleet: Snapshot | Columns, envelope: Envelope) -> bool:
+    if isinstance(fleet, Snapshot):
+        return envelope.snapshot is not None and fleet is not envelope.snapshot and fleet != envelope.snapshot
+    return fleet is not envelope.columns and fleet.ratings.ids != envelope.columns.ratings.ids
 
 
 def _path(tree: Node | Tree) -> str:

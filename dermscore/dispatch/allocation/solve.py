@@ -93,8 +93,10 @@ def _without_dust(shortfall_w: float, target_w: float, problem: Problem) -> floa
 
 
 def _raw(problem: Problem, claim: Column, x_w: Column, target_w: float) -> Column:
-    """What the rule gives where nothing binds. Merit order has no such share: it is made of bounds."""
+    """What the rule gives where nothing binds. Merit order is made of the devices' bounds, but of no node's limit."""
     largest = float(claim.max(initial=0.0))
+    if problem.rule.in_order and problem.is_limited:
+        return _in_order_alone(problem, target_w)
     if problem.rule.in_order or largest <= 0:
         return x_w
     part = claim / largest
@@ -103,6 +105,17 @@ def _raw(problem: Problem, claim: Column, x_w: Column, target_w: float) -> Colum
         return part * target_w
     output_w = np.where(problem.part, np.nan_to_num(problem.columns.output_w), 0.0)
     return output_w + part * (target_w - float(output_w.sum()))
+
+
+def _in_order_alone(problem: Problem, target_w: float) -> Column:
+    """What merit order gives where no node has a limit: then its levels are watts in all (see `rules`)."""
+    rest_w = problem.rest_w()
+    gap_w = target_w - float(rest_w.sum())
+    up = gap_w >= 0
+    room_w = np.where(problem.claim(up) > 0, problem.high_w - rest_w if up else rest_w - problem.low_w, 0.0)
+    weight, before = problem.rule.pouring(problem.columns, problem.claim(up), rest_w, room_w, up)
+    moved_w = np.clip(weight * abs(gap_w) - (0.0 if before is None else before), 0.0, room_w)
+    return rest_w + moved_w if up else rest_w - moved_w
 
 
 def _bound_by(problem: Problem, state: State, poured: Poured, x_w: Column, wanted_w: float) -> Indices:

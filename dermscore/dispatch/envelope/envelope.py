@@ -24,12 +24,14 @@ class Envelope:
     """The bounds of every asset and node at or below `path`. Made once, and not changed after.
 
     Inside are columns (`arrays`, with all that the fill needs); what a reader asks for is put into words when asked.
-    `hold_s` is for how long the bounds can be held, in s; 0: now.
+    `hold_s` is for how long the bounds can be held, in s; 0: now. `snapshot` is what it was made of; None of plain
+    numbers.
     """
 
     path: str
     arrays: Bounding = field(repr=False)
     hold_s: float = 0.0
+    snapshot: Snapshot | None = field(default=None, repr=False)
 
     @property
     def columns(self) -> AssetColumns:
@@ -164,7 +166,7 @@ def envelope(
     seconds("hold_s", hold_s)
     seconds("within_s", within_s or 0.0)
     situation = Situation(tree, snapshot, controls, limits, now, hold_s, within_s)
-    return Envelope(tree.path, situation.bounding(), hold_s)
+    return Envelope(tree.path, situation.bounding(), hold_s, snapshot)
 
 
 def seconds(name: str, value: float) -> float:

@@ -170,6 +170,16 @@ def test_a_target_that_is_not_a_number_is_refused(target_w: float) -> None:
     assert allocate(*world(A), target_w) == Refused("the target is not a number")
 
 
+def test_an_envelope_of_another_fleet_or_moment_is_refused() -> None:
+    refused = Refused("the envelope was made of another fleet, or of another moment: make it anew")
+    snapshot, node, bounds = world(A, B)
+    later = replace(snapshot, connected=frozenset({"a"}))
+    assert allocate(later, node, bounds, 1.0) == refused
+    assert isinstance(allocate(replace(snapshot), node, bounds, 1.0), Allocation)
+    one, other = (Columns.flat(ids=ids, min_w=-5.0, max_w=5.0) for ids in (["a", "b"], ["c", "d", "e"]))
+    assert allocate(other, other.tree, one.envelope(), 3.0) == refused
+
+
 def test_an_unknown_rule_is_refused_and_the_known_are_named() -> None:
     assert allocate(*world(A), 1.0, "by colour") == Refused(
         f"there is no rule 'by colour'; there are: {', '.join(sorted(RULES))}"

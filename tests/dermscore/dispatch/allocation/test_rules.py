@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import pytest
 
-from dermscore.dispatch import Allocation, BoundSource, Columns, Limit, Refused, allocate
+from dermscore.dispatch import Allocation, BoundSource, Columns, Limit, Refused, allocate, explain
 from dermscore.dispatch.allocation.names import (
     CAPACITY_SHARE,
     CURTAIL_BY_OUTPUT,
@@ -58,6 +58,34 @@ def test_merit_order_takes_the_cheapest_whole_and_shares_among_equals() -> None:
     short = share(30, MERIT_ORDER, **fleet)
     assert short.shortfall_w == 9
     assert math.fsum(cause.w for cause in short.causes) == pytest.approx(9)
+
+
+def test_merit_order_alone_is_told_beside_what_a_limit_leaves_of_it() -> None:
+    fleet = Columns.flat(ids=["a", "b", "c"], min_w=-50.0, max_w=[50.0, 50, 0], cost=[3.0, 1, 2], at=["F", "F", "G"])
+    bounds = fleet.envelope([Limit("F", "agreement", export_limit_w=60.0, import_limit_w=60.0)])
+    result = allocate(fleet, fleet.tree, bounds, 70, MERIT_ORDER)
+    assert isinstance(result, Allocation)
+    assert [(each.raw_w, each.setpoint_w) for each in result.shares] == [(20, 10), (50, 50), (0, 0)]
+    assert explain(result, "a") == (
+        "a is asked for 10 W instead of 20 W, its merit order of the 70 W wanted at the whole fleet: "
+        "agreement: export 60 W, at F."
+    )
+    down = allocate(fleet, fleet.tree, bounds, -120, MERIT_ORDER)
+    assert isinstance(down, Allocation)
+    assert [(each.raw_w, each.setpoint_w) for each in down.shares] == [(-20, -10), (-50, -50), (-50, -50)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (CAPACITY_SHARE, "c has no capacity share"),
+        (MERIT_ORDER, "c takes no part in merit order: its weight is 0"),
+        (CURTAIL_BY_OUTPUT, "c takes no part in curtailment by output: it has no output that could be curtailed"),
+    ],
+)
+def test_why_somebody_takes_no_part_is_said(rule: str, words: str) -> None:
+    result = share(3, rule, ids=["a", "c"], max_w=[5.0, 5], weight=[1.0, 0], output_w=[5.0, math.nan])
+    assert [each.detail for each in result.excluded] == [words]
 
 
 def test_curtailment_takes_away_by_rating_or_by_output() -> None:

@@ -288,12 +288,9 @@ def test_a_plant_that_is_told_to_go_to_nothing_counts_at_what_it_gives() -> None
     limits = (Limit("feeder/S3", "L", export_limit_w=20e6), Limit("p1", "curtailed", export_limit_w=0.0))
     running = heard(P1, power_w=9e6)
     for more in ({"limits": limits}, {"limits": limits[:1], "controls": control(Mode.CONNECT, False, "p1")}):
-        fleet = Fleet({"s3": S3}, {"b1": B1, "p1": P1})
-        node = fleet.node("feeder/S3")
-        assert node is not None
         given = bounded(B1, P1, measured=(running,), **more)  # type: ignore[arg-type]
-        snapshot = Snapshot(fleet, {"b1": heard(B1), "p1": running}, frozenset(fleet.assets))
-        result = allocate(snapshot, node, given, 100e6)
+        assert given.snapshot is not None
+        result = allocate(given.snapshot, Node("feeder/S3", ()), given, 100e6)
         assert isinstance(result, Allocation)
         assert result.delivered_w == 11e6
 
