@@ -1,6 +1,8 @@
-"""What should each asset do now, and why: arbitrate, then envelope, then allocate, then explain.
+"""What should each asset do now, and why: arbitrate, then envelope, then allocate, then explain; or plan ahead.
 
-numpy is loaded when `envelope` or `allocate` is called, or `Columns` used, not by importing this.
+A room for each: `arbitration`, `envelope`, `allocation` (with `explain`) and `schedule`, each of which uses only those
+before it. What they share lies beside them: `limits`, `modes`, `words` and `check`, and a fleet as arrays in `tree` and
+`columns`. numpy is loaded when `envelope` or `allocate` is called, or `Columns` used, not by importing this.
 """
 
 from __future__ import annotations
