@@ -57,8 +57,10 @@ class Guard:
         """
         if not all(map(isfinite, (asset.min_w, asset.max_w))):
             raise ValueError(f"the rating of {asset.id} is not a number")
-        if not 0 <= tolerance_w < inf or not (dead_man_ms is None or 0 < dead_man_ms < inf):
-            raise ValueError(f"no device has a dead-man timer of {dead_man_ms} ms and a tolerance of {tolerance_w} W")
+        if dead_man_ms is not None and not 0 < dead_man_ms < inf:
+            raise ValueError(f"no device has a dead-man timer of {dead_man_ms} ms")
+        if not 0 <= tolerance_w < inf:
+            raise ValueError(f"no device has a tolerance of {tolerance_w} W")
         fallback = fallback or Fallback.of(asset)
         orders = Orders(reversion_w=asset.reversion_w)
         return cls(asset, fallback, orders, Way(), Writing(dead_man_ms, tolerance_w))
