@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from dermscore.dispatch.schedule.batteries import Column, Flags
-from dermscore.dispatch.schedule.market import Market, Trade
+from dermscore.dispatch.schedule.market import Market, Offer, Trade
 from dermscore.dispatch.schedule.places import Places
 from dermscore.dispatch.schedule.problem import Problem, Table
 
@@ -104,10 +104,8 @@ class Book:
             self._make_all(self.market.owed())
         self.selling.left[-1], self.selling.open[-1] = np.inf, True
         self._make_all(self.market.paying(self.buying.open[-1]))
-        given_wh = self.soc_wh[:-1] - self.soc_wh[1:]
-        return np.minimum(
-            given_wh * self.selling.w_per_wh, given_wh * self.buying.w_per_wh
-        )  # either is less for one sign
+        given_wh = self.soc_wh[:-1] - self.soc_wh[1:]  # the first product is the lesser above 0, the second below
+        return np.minimum(given_wh * self.selling.w_per_wh, given_wh * self.buying.w_per_wh)
 
     def _make_all(self, trades: Iterable[Trade]) -> None:
         for trade in trades:
@@ -138,25 +136,31 @@ class Book:
         if idle.all():
             return
         np.putmask(stored, idle, 0)
+        powers = None
         if self.counted:
-            stored, bought_w, sold_w = self._fit(stored, trade, reach)
+            stored, *powers = self._fit(stored, trade, reach)
         (np.add if bought < sold else np.subtract)(between, stored, out=between)
         traded = stored > 0
         self.buying.take(stored, traded, bought, self.selling)
         self.selling.take(stored, traded, sold, self.buying)
-        if self.counted:
-            self.buying.count(bought_w, bought, self.selling)
-            self.selling.count(sold_w, sold, self.buying)
-            self.position_w[bought] -= float(bought_w[0])
-            self.position_w[sold] += float(sold_w[0])
+        if powers is not None:
+            self._count(bought, sold, *powers)
 
     def _fit(self, stored: Column, trade: Trade, reach: Column) -> tuple[Column, Column, Column]:
         """As much of it as the market and the groups have room for, and its power in each group, bought and sold."""
-        lasts, (bought, _, buys_on), (sold, _, sells_on) = self._lasts(trade, reach), trade.buy, trade.sell
-        asked_w = np.inf if buys_on else self.position_w[bought], np.inf if sells_on else -self.position_w[sold]
-        buyable, bought_w = self.buying.fit(stored, bought, asked_w[0], lasts)
-        stored, sold_w = self.selling.fit(buyable, sold, asked_w[1], lasts)
+        lasts = self._lasts(trade, reach)
+        buyable, bought_w = self.buying.fit(stored, trade.buy.interval, self._asked_w(trade.buy), lasts)
+        stored, sold_w = self.selling.fit(buyable, trade.sell.interval, self._asked_w(trade.sell), lasts)
         return stored, bought_w if stored is buyable else self.buying.sums(stored), sold_w
+
+    def _asked_w(self, offer: Offer) -> float:
+        return np.inf if offer.endless else abs(self.position_w[offer.interval])
+
+    def _count(self, bought: int, sold: int, bought_w: Column, sold_w: Column) -> None:
+        self.buying.count(bought_w, bought, self.selling)
+        self.selling.count(sold_w, sold, self.buying)
+        self.position_w[bought] -= float(bought_w[0])
+        self.position_w[sold] += float(sold_w[0])
 
     def _lasts(self, trade: Trade, reach: Column) -> Column | None:
         """How many intervals long each could go on, where nothing is bought or sold again.
