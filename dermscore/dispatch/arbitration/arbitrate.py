@@ -33,7 +33,7 @@ def arbitrate(programs: Mapping[str, Program], events: Iterable[Event], now: Now
     Pass *all* events of the log, also those that are over: what was superseded stays so when its superseder ends
     (`on_supersede: terminate` of its own program) or comes back (`resume`), and that follows from the events alone. So
     the result depends neither on their order, nor on how often one is given, nor on what was asked before; what was
-    not known at `now` does not count at it. Cost grows with events and nodes.
+    not known at `now` does not count at it. Cost grows with events and nodes, but for the sorting of a node's events.
 
     Args:
         programs: by name; an event of any other is ignored.
