@@ -1,4 +1,4 @@
-"""A claim: one event in one mode at one node, with the times at which it really begins and ends.
+"""A claim: one event as it competes at its node, with the times at which it really begins and ends.
 
 Those follow from the event, from what is drawn for it, from its cancellation, and from the events that it touches.
 """
