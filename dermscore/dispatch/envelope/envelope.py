@@ -98,7 +98,7 @@ class Envelope:
         return Excluded(self.columns.ratings.ids[place], source, self.arrays.words(self.arrays.out_detail[place]))
 
     def _bound(self, side: Side, place: int) -> Bound:
-        return Bound(float(side.w[place]), self.arrays.source_of(side, place), self.words_of(side, place))
+        return Bound(float(side.w[place]) + 0.0, self.arrays.source_of(side, place), self.words_of(side, place))
 
     def words_of(self, side: Side, place: int) -> str:
         """An asset's bound in words, with the number where the words of a limit do not have it already."""
