@@ -134,9 +134,9 @@ def load(access: Document, dispatch: Document) -> Policy:
     Raises:
         BadInput: with every problem of both.
     """
-    from dermscore.policy.files.loading import policy
+    from dermscore.policy.files.loading import access_file, dispatch_file, policy
 
-    return policy(access, dispatch)
+    return policy(*together(lambda: access_file(access), lambda: dispatch_file(dispatch)))
 
 
 def load_folder(folder: Path | str) -> Policy:
@@ -146,6 +146,12 @@ def load_folder(folder: Path | str) -> Policy:
         BadInput: with every problem found; `Unreadable` where a file is missing.
     """
     from dermscore.files.yamlfile import load_file
+    from dermscore.policy.files.loading import access_file, dispatch_file, policy
 
     inside = Path(folder)
-    return load(*together(lambda: load_file(inside / "access.yaml"), lambda: load_file(inside / "dispatch.yaml")))
+    return policy(
+        *together(
+            lambda: access_file(load_file(inside / "access.yaml")),
+            lambda: dispatch_file(load_file(inside / "dispatch.yaml")),
+        )
+    )

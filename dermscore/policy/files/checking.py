@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from dermscore import assets
 from dermscore.errors import BadInput, Problem, did_you_mean, together
 from dermscore.files.document import Document, Steps
 from dermscore.files.yamlfile import load_file
 from dermscore.model import Asset, Fleet, ancestry
-from dermscore.policy import Policy, load
+from dermscore.policy import Policy
 from dermscore.policy.files.cases import failures, read_folder
-from dermscore.policy.files.loading import files
+from dermscore.policy.files.loading import access_file, dispatch_file, policy
 from dermscore.policy.files.schema import AccessFile, DispatchFile
+
+File = TypeVar("File", AccessFile, DispatchFile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,13 @@ def check(folder: Path, cases_folder: Path, assets_file: Path | None) -> Checked
     Raises:
         BadInput: with every problem found; `Unreadable` where a file cannot be read.
     """
-    read, cases = together(lambda: _read(folder), lambda: read_folder(cases_folder))
+    (read, cases), known = together(
+        lambda: together(lambda: _read(folder), lambda: read_folder(cases_folder)),
+        lambda: None if assets_file is None else _Known.read(assets_file),
+    )
     problems = [problem for each in cases for problem in failures(read.policy, each)]
-    if assets_file is not None:
-        problems += _strangers(read, load_file(assets_file))
+    if known is not None:
+        problems += _strangers(read, known)
     if problems:
         raise BadInput(problems)
     return Checked(read.policy, sum(map(len, cases)))
@@ -48,20 +54,40 @@ def check(folder: Path, cases_folder: Path, assets_file: Path | None) -> Checked
 @dataclass(frozen=True, slots=True)
 class _Read:
     policy: Policy
-    access: Document
-    dispatch: Document
+    access: tuple[Document, AccessFile]
+    dispatch: tuple[Document, DispatchFile]
 
 
 def _read(folder: Path) -> _Read:
-    access, dispatch = together(lambda: load_file(folder / "access.yaml"), lambda: load_file(folder / "dispatch.yaml"))
-    return _Read(load(access, dispatch), access, dispatch)
+    access, dispatch = together(
+        lambda: _file(folder / "access.yaml", access_file), lambda: _file(folder / "dispatch.yaml", dispatch_file)
+    )
+    return _Read(policy(access[1], dispatch[1]), access, dispatch)
 
 
-def _strangers(read: _Read, fleet_document: Document) -> Iterator[Problem]:
+def _file(path: Path, of: Callable[[Document], File]) -> tuple[Document, File]:
+    document = load_file(path)
+    return document, of(document)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The fleet, and where its file says what."""
+
+    fleet: Fleet
+    document: Document
+
+    @classmethod
+    def read(cls, path: Path) -> _Known:
+        document = load_file(path)
+        return cls(assets.load(document), document)
+
+
+def _strangers(read: _Read, known: _Known) -> Iterator[Problem]:
     """What policy and fleet say of each other that the other does not know."""
-    fleet = assets.load(fleet_document)
-    access, dispatch = files(read.access, read.dispatch)
-    for document, places in ((read.access, _access_paths(access)), (read.dispatch, _dispatch_paths(dispatch))):
+    fleet, fleet_document = known.fleet, known.document
+    (access, access_keys), (dispatch, dispatch_keys) = read.access, read.dispatch
+    for document, places in ((access, _access_paths(access_keys)), (dispatch, _dispatch_paths(dispatch_keys))):
         for steps, path in places:
             if fleet.node(path) is None and path not in fleet.assets:
                 yield document.problem(steps, f"there is no {path} in {fleet_document.where}{_near(path, fleet)}")

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from dermscore.dispatch.limits import AMOUNTS, Limit
 from dermscore.dispatch.modes import LIMITS, SETPOINTS, Mode, Value
-from dermscore.errors import BadInput, Problem, together
+from dermscore.errors import BadInput, Problem
 from dermscore.files.yamlfile import Document, parse
 from dermscore.model import covers
 from dermscore.policy import Policy, Program, Rule
@@ -32,17 +32,26 @@ from dermscore.policy.windows import DAY_MIN, DAYS, When, Window
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def policy(access: Document, dispatch: Document) -> Policy:
-    """See `dermscore.policy.load`."""
-    return _policy(*files(access, dispatch))
+def policy(access: AccessFile, dispatch: DispatchFile) -> Policy:
+    """What two files that were checked each for itself mean together."""
+    members = {entry.id: frozenset(role.value for role in entry.roles) for entry in access.principals}
+    areas = {entry.id: outermost(entry.areas) for entry in access.principals}
+    grants, forbids = _rules("grants", access.grants), _rules("forbids", access.forbids)
+    programs = {name: _program(name, entry) for name, entry in dispatch.programs.items()}
+    limits = tuple(_limit(f"limits[{number}]", entry) for number, entry in enumerate(dispatch.limits))
+    rebounds = tuple(_rebound(f"rebounds[{number}]", entry) for number, entry in enumerate(dispatch.rebounds))
+    meaning = digest((members, areas, grants, forbids, programs, limits, rebounds))
+    return Policy(members, areas, grants, forbids, programs, meaning, limits, rebounds)
 
 
-def files(access: Document, dispatch: Document) -> tuple[AccessFile, DispatchFile]:
-    """The two files, checked each for itself. Raises BadInput with every problem of both."""
-    return together(
-        lambda: _checked(AccessFile, access, _access_problems),
-        lambda: _checked(DispatchFile, dispatch, _dispatch_problems),
-    )
+def access_file(document: Document) -> AccessFile:
+    """Raises BadInput with every problem found."""
+    return _checked(AccessFile, document, _access_problems)
+
+
+def dispatch_file(document: Document) -> DispatchFile:
+    """Raises BadInput with every problem found."""
+    return _checked(DispatchFile, document, _dispatch_problems)
 
 
 def _checked(model: type[Model], document: Document, rules: Callable[[Model, Document], Iterator[Problem]]) -> Model:
@@ -100,17 +109,6 @@ def _shared_markets(file: DispatchFile, document: Document) -> Iterator[Problem]
 
 
 # --- what it means ---------------------------------------------------------------------------------------------------
-
-
-def _policy(access: AccessFile, dispatch: DispatchFile) -> Policy:
-    members = {entry.id: frozenset(role.value for role in entry.roles) for entry in access.principals}
-    areas = {entry.id: outermost(entry.areas) for entry in access.principals}
-    grants, forbids = _rules("grants", access.grants), _rules("forbids", access.forbids)
-    programs = {name: _program(name, entry) for name, entry in dispatch.programs.items()}
-    limits = tuple(_limit(f"limits[{number}]", entry) for number, entry in enumerate(dispatch.limits))
-    rebounds = tuple(_rebound(f"rebounds[{number}]", entry) for number, entry in enumerate(dispatch.rebounds))
-    meaning = digest((members, areas, grants, forbids, programs, limits, rebounds))
-    return Policy(members, areas, grants, forbids, programs, meaning, limits, rebounds)
 
 
 def _rules(section: str, entries: Sequence[RuleEntry]) -> tuple[Rule, ...]:

@@ -50,13 +50,16 @@ def test_the_packaged_policy_knows_the_packaged_fleet() -> None:
 
 
 def test_files_and_cases_are_read_though_some_are_bad(folder: Path) -> None:
-    (folder / "access.yaml").write_text("version: 2\n")
-    (folder / "dispatch.yaml").write_text("version: 1\nprograms: {}\n")
+    (folder / "access.yaml").write_text("version: [\n")  # no YAML at all
+    (folder / "dispatch.yaml").write_text("version: 1\nprograms: {}\nlimits: .nan\n")
     (folder.parent / "cases" / "one.yaml").write_text("version: 3\n")
-    assert {problem.partition(":")[0].rpartition("/")[2] for problem in wrong(folder)} == {
+    fleet = folder / "assets.yaml"
+    fleet.write_text("sites: []\n")
+    assert {problem.partition(":")[0].rpartition("/")[2] for problem in wrong(folder, fleet)} == {
         "access.yaml",
         "dispatch.yaml",
         "one.yaml",
+        "assets.yaml",
     }
     (folder / "access.yaml").unlink()
     with pytest.raises(Unreadable):
