@@ -8,7 +8,8 @@ A linear programme may charge and discharge one battery at once, which burns ene
 pays; with prices below 0, or a target or limit that asks for more than a full battery can take, it would. No device
 does it. So the two are netted and run through the device model; where a battery then cannot do what it should, it may
 only do one of them in that interval (the one that prevailed), and the programme is solved again until all can. The
-first solution's cost remains a lower bound of what any plan costs, and the plan says it.
+first solution's cost remains a lower bound of what any plan costs, and the plan says it. Where that is not reached, the
+best plan in the directions of the myopic one is tried as well, and the better of both is the answer.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from typing import Any, Final
 import numpy as np
 
 from dermscore.dispatch.check import Refused
+from dermscore.dispatch.schedule import myopic
 from dermscore.dispatch.schedule.batteries import Column, Flags, Indices
 from dermscore.dispatch.schedule.problem import Problem, Table
 
 MISSING: Final = "the exact plan needs the HiGHS solver: pip install 'derms[opt]', or ask for method='myopic'"
 _TOLERANCE: Final = 1e-9  # of the largest rating
 _CUT: Final = 1e-6  # of the largest rating: when the device model cuts off less, it is rounding
+_PROVEN: Final = 1e-6  # of the least cost or deviation: nearer to the bound nothing is looked for
 _NO_PLAN: Final = (
     "no plan keeps every limit: the limits on nodes, other power there, the windows of the charge and what the"
     " batteries must hold at the end contradict each other"
@@ -49,22 +52,59 @@ class Solution:
 
 
 def solve(problem: Problem) -> Solution | Refused:
-    """The cheapest plan; with a target the cheapest of those that deviate least from it."""
+    """The cheapest plan; with a target the cheapest of those that deviate least from it.
+
+    Raises:
+        RuntimeError: the solver failed; that says nothing of the problem.
+    """
     try:
         import highspy  # noqa: F401
     except ModuleNotFoundError:
         return Refused(MISSING)
     programme = Programme(problem)
-    bound: float | None = None
-    while True:  # each round forbids something, of which there is an end
-        answer = programme.optimum()
-        if answer is None:
-            return Refused(_NO_PLAN if bound is None else _ONLY_BY_BURNING)
-        bound = answer.bound if bound is None else bound
+    best = programme.optimum()
+    if best is None:
+        return Refused(_NO_PLAN)
+    found = _without_burning(programme, best, best.bound)
+    if found is None or _worth(problem, found) > best.bound + _PROVEN * (1 + abs(best.bound)):
+        found = _better(problem, found, _directed(problem, best))
+    return found or Refused(_ONLY_BY_BURNING)
+
+
+def _without_burning(programme: Programme, answer: Optimum | None, bound: float) -> Solution | None:
+    """Forbid burning where it shows up until none is left; None where no plan is."""
+    problem = programme.problem
+    while answer is not None:  # each round forbids something, of which there is an end
         given_w, soc_wh = problem.replay(answer.power_w)
         cut = np.abs(given_w - answer.power_w).max(axis=0) > _CUT * programme.unit_w
         if not programme.forbid(answer, cut):
             return Solution(given_w, soc_wh, bound, answer.group_value, answer.rating_value, answer.soc_value)
+        answer = programme.optimum()
+    return None
+
+
+def _directed(problem: Problem, best: Optimum) -> Solution | None:
+    """The best plan whose batteries charge and give when the myopic plan's do, or where that rests, `best`'s.
+
+    What was forbidden one by one may stand in the way of what burns energy over two intervals, as a device can: the
+    myopic plan may do that, and this one is never worse.
+    """
+    guide = myopic.solve(problem)
+    if isinstance(guide, Refused):
+        return None
+    programme = Programme(problem)
+    programme.direct(np.where(guide[0] == 0, best.power_w, guide[0]))
+    return _without_burning(programme, programme.optimum(), best.bound)
+
+
+def _better(problem: Problem, one: Solution | None, other: Solution | None) -> Solution | None:
+    found = [each for each in (one, other) if each is not None]
+    return min(found, key=lambda each: _worth(problem, each), default=None)
+
+
+def _worth(problem: Problem, solution: Solution) -> float:
+    """What is to be least: the cost, or with a target the deviation, MWh."""
+    return problem.cost(solution.power_w) if problem.target_w is None else problem.deviation_mwh(solution.power_w)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +234,11 @@ class Programme:
         self.high[self.charge[both & ~charging]] = 0
         return bool(both.any())
 
+    def direct(self, power_w: Table) -> None:
+        """Let every battery only give where `power_w` is above 0, and only charge elsewhere."""
+        self.high[self.charge[power_w > 0]] = 0
+        self.high[self.discharge[power_w <= 0]] = 0
+
     def _solver(self, costs: Column) -> Any:
         import highspy
         from highspy._core import _Highs
@@ -214,7 +259,7 @@ class Programme:
 
 _OPTIONS: Final = {
     "output_flag": False,
-    "threads": 1,
+    "parallel": "off",  # and no number of threads: HiGHS has one pool for the process, which others may have begun
     "random_seed": 0,
     "primal_feasibility_tolerance": _TOLERANCE,
     "dual_feasibility_tolerance": _TOLERANCE,
@@ -225,7 +270,10 @@ def _solved(solver: Any) -> bool:
     import highspy
 
     solver.run()
-    return bool(solver.getModelStatus() == highspy.HighsModelStatus.kOptimal)
+    status = solver.getModelStatus()
+    if status not in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kInfeasible):
+        raise RuntimeError(f"the HiGHS solver found neither a plan nor that there is none: {status.name}")
+    return bool(status == highspy.HighsModelStatus.kOptimal)
 
 
 def _first(row: Column, shape: tuple[int, ...]) -> Table:

@@ -120,6 +120,11 @@ class Problem:
         wear = np.abs(power_w) @ self.batteries.cost_per_mwh
         return float((energy + wear).sum()) * self.hours / _WH_PER_MWH
 
+    def deviation_mwh(self, power_w: Table) -> float:
+        """How much energy more and less than the target the whole injects, all in all; 0 where there is no target."""
+        missed = 0.0 if self.target_w is None else self.target_w - self.other_w - power_w.sum(axis=1)
+        return float(np.abs(missed).sum()) * self.hours / _WH_PER_MWH
+
 
 def pose(
     batteries: Batteries,

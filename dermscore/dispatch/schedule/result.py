@@ -82,7 +82,7 @@ class Plan:
     @property
     def deviation_mwh(self) -> float:
         """How much energy too much and too little, all in all."""
-        return float(np.abs(self.shortfall_w).sum()) * self.step_s / 3600e6
+        return self.problem.deviation_mwh(self.power_w)
 
     @cached_property
     def excluded(self) -> tuple[Excluded, ...]:
