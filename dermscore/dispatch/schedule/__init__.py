@@ -56,6 +56,9 @@ def plan(
     Returns:
         Plan; Refused where something given is not a number, curves differ in length, export earns more than import
         costs, limits contradict each other, the solver is not installed, or there is no such method.
+
+    Raises:
+        RuntimeError: the solver failed, which says nothing of the problem.
     """
     if method not in (EXACT, MYOPIC):
         return Refused(f"there is no method {method!r}; there are: {EXACT}, {MYOPIC}")
