@@ -25,7 +25,7 @@ class Window:
     """A part of the day, on some days of the week, by the wall clock of `zone`.
 
     `days` are those on which it begins (0 is Monday); `begins_min` and `ends_min` are minutes after local midnight, the
-    end excluded. One that ends no later than it begins goes on past midnight. The wall clock rules: an hour that it
+    end excluded. One that ends earlier than it begins goes on past midnight. The wall clock rules: an hour that it
     skips in spring is no part of any window, and one that it repeats in autumn counts both times.
     """
 
