@@ -33,11 +33,14 @@ if TYPE_CHECKING:
         Event,
         EventStatus,
         Excluded,
+        Ignored,
         Limit,
         Mode,
+        Next,
         Refused,
         Share,
         ShortfallCause,
+        Superseded,
         allocate,
         arbitrate,
         check_asset,
@@ -104,6 +107,7 @@ __all__ = [
     "Granted",
     "Guard",
     "GuardState",
+    "Ignored",
     "Impairment",
     "ImpairmentKind",
     "Intent",
@@ -112,6 +116,7 @@ __all__ = [
     "Limit",
     "Measurement",
     "Mode",
+    "Next",
     "Node",
     "NotSetUp",
     "Now",
@@ -137,6 +142,7 @@ __all__ = [
     "Snapshot",
     "Source",
     "Step",
+    "Superseded",
     "Taken",
     "Unreadable",
     "Validity",
@@ -164,7 +170,8 @@ _SOURCES = {
     "dermscore.decision.decide": "decide",
     "dermscore.decision.log": "load_decisions=load_file",
     "dermscore.dispatch": "Accepted Allocation Bound BoundSource Bounds Broken Columns Control Controls Envelope Event"
-    " EventStatus Excluded Limit Mode Refused Share ShortfallCause allocate arbitrate check_asset envelope explain",
+    " EventStatus Excluded Ignored Limit Mode Next Refused Share ShortfallCause Superseded allocate arbitrate"
+    " check_asset envelope explain",
     "dermscore.dispatch.schedule": "Batteries Bind Binding Plan Prices plan",
     "dermscore.errors": "BadInput DermsError NotSetUp Problem Unreadable",
     "dermscore.guard": "Command Dropped Fallback Guard GuardState Taken",
@@ -196,4 +203,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)
