@@ -181,7 +181,7 @@ def linear_program() -> dict[str, float]:
     target_w = 0.8 * float(ratings.max_w.sum())
     highs = highspy.Highs()
     highs.setOptionValue("output_flag", False)
-    highs.setOptionValue("threads", 1)
+    highs.setOptionValue("parallel", "off")
     every = np.arange(size, dtype=np.int32)
     highs.addVars(size, np.zeros(size), ratings.max_w)
     highs.changeColsCost(size, every, ratings.cost)

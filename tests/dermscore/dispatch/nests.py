@@ -126,7 +126,6 @@ def _devices(low_w: Powers, high_w: Powers) -> highspy.Highs:
     """What each injects, and then what each absorbs."""
     program = highspy.Highs()
     program.setOptionValue("output_flag", False)
-    program.setOptionValue("threads", 1)  # HiGHS keeps to one number of threads in a process, and plans take one
     program.addVars(len(low_w), np.maximum(low_w, 0), np.maximum(high_w, 0))
     program.addVars(len(low_w), np.maximum(-high_w, 0), np.maximum(-low_w, 0))
     return program
