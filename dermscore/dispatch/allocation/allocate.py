@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dermscore.dispatch.envelope.plain import Columns
     from dermscore.dispatch.tree import Column, Tree
 
-_SAME = 1e-12  # of the target: two setpoints that differ by less are the same
+_SAME = 1e-12  # of the target or the largest setpoint: two setpoints that differ by less are the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Allocation:
         of_assets.sort(key=lambda cause: cause.asset_id)
         paths = self.envelope.columns.tree.paths
         node_causes = (
-            ShortfallCause("", float(node_lack_w[node]), *self._node_limit(node), node=paths[node])
+            ShortfallCause("", float(node_lack_w[node]), *self._node_limit(node, self.solution.up), node=paths[node])
             for node in sorted(at_nodes, key=lambda node: paths[node])
         )
         return (*of_assets, *node_causes)
@@ -153,6 +153,13 @@ class Allocation:
             for node, w, source, detail in broken(self.solution.problem, self.solution.x_w)
         )
 
+    @cached_property
+    def _largest_w(self) -> float:
+        return max(
+            abs(self.target_w),
+            *(float(abs(each).max(initial=1.0)) for each in (self.solution.x_w, self.solution.raw_w)),
+        )
+
     @property
     def _places(self) -> Iterator[int]:
         return map(int, self.envelope.columns.ratings.order)
@@ -163,7 +170,7 @@ class Allocation:
     def _share(self, place: int) -> Share:
         raw_w, setpoint_w = float(self.solution.raw_w[place]), float(self.solution.x_w[place])
         held = self.envelope.arrays.source_of(self.envelope.arrays.high, place) is BoundSource.HELD
-        same = abs(setpoint_w - raw_w) <= _SAME * max(abs(self.target_w), abs(raw_w), 1.0)
+        same = abs(setpoint_w - raw_w) <= _SAME * self._largest_w
         cause = self.rule if same and not held else self._cause(place, setpoint_w - raw_w)
         return Share(self._id(place), raw_w, setpoint_w, not same, cause, held)
 
@@ -172,16 +179,16 @@ class Allocation:
 
         arrays, by = self.envelope.arrays, int(self.solution.bound_by[place])
         if by >= 0:
-            return self._node_limit(by)[1]
+            return self._node_limit(by, bool(self.solution.by_upper[place]))[1]
         if by in (BY_MAX, BY_MIN):
             return self.envelope.words_of(arrays.high if by == BY_MAX else arrays.low, place)
-        taken = "takes" if (more_w > 0) is (self.target_w > 0) else "leaves"
+        taken = "takes" if more_w * (self.target_w or more_w) > 0 else "leaves"
         return f"{taken} {power(abs(more_w))} because others are bound"
 
-    def _node_limit(self, node: int) -> tuple[BoundSource, str]:
+    def _node_limit(self, node: int, up: bool) -> tuple[BoundSource, str]:
         from dermscore.dispatch.allocation.settle import node_limit
 
-        return node_limit(self.solution.state, node, self.solution.up)
+        return node_limit(self.solution.state, node, up)
 
     def _why_short(self, place: int) -> tuple[BoundSource, str]:
         if not self.solution.problem.part[place]:

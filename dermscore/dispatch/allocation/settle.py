@@ -105,11 +105,14 @@ class Poured:
 
 @dataclass(frozen=True)
 class State:
-    """Every device's power, and which node's limit moved it from its rest (`NOBODY`: none did)."""
+    """Every device's power, which node's limit moved it from its rest (`NOBODY`: none did), and whether that limits the
+    way up.
+    """
 
     problem: Problem
     x_w: Column
     moved_by: Indices
+    by_upper: Flags
 
     @cached_property
     def net_w(self) -> Column:
@@ -144,15 +147,22 @@ class State:
         room = np.minimum(net, part) if up and self.problem.rule.curtails else net
         return np.where(-room > _BROKEN * (self.generation_w + self.load_w), -room, 0.0)
 
-    def moved(self, poured: Poured) -> State:
+    def moved(self, poured: Poured, roots: Indices) -> State:
+        """After a movement that was made because of limits of `roots` the other way."""
         taken = poured.filled.taken
-        moved_by = np.where(taken > 0, self.problem.tree.per_leaf(poured.filled.ruled_by), self.moved_by)
-        return State(self.problem, self.x_w + taken if poured.up else self.x_w - taken, moved_by)
+        ruled_by = self.problem.tree.per_leaf(poured.filled.ruled_by)
+        by_upper = np.isin(ruled_by, roots) != poured.up  # what kept back within bounds the same way
+        return State(
+            self.problem,
+            self.x_w + taken if poured.up else self.x_w - taken,
+            np.where(taken > 0, ruled_by, self.moved_by),
+            np.where(taken > 0, by_upper, self.by_upper),
+        )
 
 
 def settle(problem: Problem) -> State:
     """Bring every device to its rest, and then every node inside its limits as far as its devices can."""
-    state = State(problem, problem.rest_w(), np.full(len(problem.low_w), NOBODY))
+    state = _unmoved(problem, problem.rest_w())
     if not problem.is_limited or not any(state.excess_w(up).any() for up in (True, False)):
         return state
     for first, last in (*((level.first, level.last) for level in problem.tree.levels), (0, 1)):
@@ -160,8 +170,12 @@ def settle(problem: Problem) -> State:
             excess_w = state.excess_w(up)[first:last]
             roots = np.flatnonzero(excess_w) + first
             if len(roots):
-                state = state.moved(problem.pour(state, not up, roots, excess_w[roots - first]))
+                state = state.moved(problem.pour(state, not up, roots, excess_w[roots - first]), roots)
     return state
+
+
+def _unmoved(problem: Problem, x_w: Column) -> State:
+    return State(problem, x_w, np.full(len(x_w), NOBODY), np.zeros(len(x_w), dtype=bool))
 
 
 def node_limit(state: State, node: int, up: bool) -> tuple[BoundSource, str]:
@@ -172,7 +186,7 @@ def node_limit(state: State, node: int, up: bool) -> tuple[BoundSource, str]:
 
 def broken(problem: Problem, x_w: Column) -> Iterator[tuple[int, float, BoundSource, str]]:
     """Every node that is beyond a limit of its own with the devices at `x_w`: by how many watts, and which limit."""
-    state = State(problem, x_w, np.full(len(x_w), NOBODY))
+    state = _unmoved(problem, x_w)
     if not problem.is_limited:
         return
     least_w = _BROKEN * (state.generation_w + state.load_w)

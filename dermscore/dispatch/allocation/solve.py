@@ -26,8 +26,9 @@ _DUST: Final = 1e-14  # of the powers summed: what floating point leaves, and no
 @dataclass(frozen=True)
 class Solution:
     """Columns by asset: `x_w` (0 for who takes no part), `raw_w` (what the rule alone gives), `bound_by` (a node, or
-    one of the codes above) and `lack_w` (the part of the shortfall that is its own fault, with the shortfall's sign);
-    by node: `node_lack_w` (the part that the node's limit keeps away). `state` is where the last movement began.
+    one of the codes above), `by_upper` (whether that node limits the way up) and `lack_w` (the part of the shortfall
+    that is its own fault, with the shortfall's sign); by node: `node_lack_w` (the part that the node's limit keeps
+    away). `state` is where the last movement began.
     """
 
     problem: Problem
@@ -36,6 +37,7 @@ class Solution:
     x_w: Column
     raw_w: Column
     bound_by: Indices
+    by_upper: Flags
     delivered_w: float
     shortfall_w: float
     lack_w: Column
@@ -58,9 +60,9 @@ def solve(envelope: Envelope, rule: Rule, target_w: float) -> Solution | Refused
     delivered_w = float(x_w.sum())
     shortfall_w = _without_dust(target_w - delivered_w, target_w, problem)
     raw_w = _raw(problem, poured.claim, x_w, target_w)
-    bound_by = _bound_by(problem, state, poured, x_w, abs(gap_w))
+    bound_by, by_upper = _bound_by(problem, state, poured, x_w, abs(gap_w))
     lack_w, node_lack_w = _lacks(state, poured, members, target_w, shortfall_w)
-    return Solution(problem, state, up, x_w, raw_w, bound_by, delivered_w, shortfall_w, lack_w, node_lack_w)
+    return Solution(problem, state, up, x_w, raw_w, bound_by, by_upper, delivered_w, shortfall_w, lack_w, node_lack_w)
 
 
 def _dead_band(problem: Problem) -> Refused | None:
@@ -118,8 +120,10 @@ def _in_order_alone(problem: Problem, target_w: float) -> Column:
     return rest_w + moved_w if up else rest_w - moved_w
 
 
-def _bound_by(problem: Problem, state: State, poured: Poured, x_w: Column, wanted_w: float) -> Indices:
-    """For each device the bound that it stands at, the node that keeps it back, or the rule."""
+def _bound_by(problem: Problem, state: State, poured: Poured, x_w: Column, wanted_w: float) -> tuple[Indices, Flags]:
+    """For each device the bound that it stands at, the node that keeps it back, or the rule; and of a node, whether it
+    limits the way up.
+    """
     filled, tree = poured.filled, problem.tree
     capped = filled.capped.copy()
     capped[0] = wanted_w > poured.cap_w[0]
@@ -128,13 +132,15 @@ def _bound_by(problem: Problem, state: State, poured: Poured, x_w: Column, wante
     code_behind, code_ahead = (BY_MIN, BY_MAX) if poured.up else (BY_MAX, BY_MIN)
     bound_by[(x_w == behind) & (x_w != 0)] = code_behind
     bound_by[poured.claim <= 0] = NO_CLAIM
+    by_upper = state.by_upper
     if problem.is_limited:
         bound_by = np.where((state.moved_by != NOBODY) & (filled.taken <= 0), state.moved_by, bound_by)
-        ruled_by = tree.per_leaf(filled.ruled_by)
-        bound_by = np.where(tree.per_leaf(capped[filled.ruled_by]), ruled_by, bound_by)
+        kept_back = tree.per_leaf(capped[filled.ruled_by])
+        bound_by = np.where(kept_back, tree.per_leaf(filled.ruled_by), bound_by)
+        by_upper = np.where(kept_back, poured.up, by_upper)
     bound_by[x_w == ahead] = code_ahead
     bound_by[~problem.part] = ABSENT
-    return bound_by
+    return bound_by, by_upper
 
 
 def _lacks(state: State, poured: Poured, members: Flags, target_w: float, shortfall_w: float) -> tuple[Column, Column]:

@@ -257,7 +257,7 @@ class Programme:
         return solver
 
 
-_OPTIONS: Final = {
+_OPTIONS: Final[dict[str, bool | float | str]] = {
     "output_flag": False,
     "parallel": "off",  # and no number of threads: HiGHS has one pool for the process, which others may have begun
     "random_seed": 0,

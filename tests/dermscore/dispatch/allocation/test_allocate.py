@@ -142,6 +142,35 @@ def test_only_a_node_with_a_limit_is_to_blame() -> None:
     assert {cause.node: cause.w for cause in result.causes} == pytest.approx({"F7": 3.7e6, "F7/quarry": 0.2e6})
 
 
+@pytest.mark.parametrize("target_w", [0.0, 1.0, -1.0, 500.0, -500.0, 5e3, -5e3])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_limit_that_binds_against_the_target_is_named_all_the_same(target_w: float, sign: float) -> None:
+    """One that must run breaks the limit of its node, and the other is moved against that, whatever is wanted."""
+    low_w, high_w = sorted((-5e3 * sign, -1e3 * sign))
+    fleet = Columns.flat(
+        ids=["free", "must"], min_w=[-9e3, low_w], max_w=[9e3, high_w], weight=[1, 1], at=["N/A", "N/B"]
+    )
+    limits = [Limit("N", "agreement", import_limit_w=0.0), Limit("N", "agreement", export_limit_w=0.0)]
+    made = fleet.envelope([limits[0 if sign > 0 else 1]])
+    result = allocate(fleet, fleet.tree, made, target_w)
+    assert isinstance(result, Allocation)
+    share = result.share("free")
+    assert share is not None
+    if target_w * sign <= 0:
+        assert share.setpoint_w == 1e3 * sign
+        assert share.cause == f"agreement: {'import' if sign > 0 else 'export'} 0 W, at N"
+    else:
+        assert share.cause.endswith("because others are bound")
+    assert all(each.detail.partition(":")[0] for each in result.causes)
+
+
+def test_what_is_made_up_for_others_with_nothing_wanted_is_taken() -> None:
+    fleet = Columns.flat(ids=["free", "must"], min_w=[-9e3, -2e3], max_w=[9e3, -1e3], weight=[1, 1])
+    result = allocate(fleet, fleet.tree, fleet.envelope(), 0.0)
+    assert isinstance(result, Allocation)
+    assert [share.cause for share in result.shares] == ["takes 1 kW because others are bound", "its bound of -1 kW"]
+
+
 def test_an_empty_battery_is_bound_by_its_charge() -> None:
     result = split(10, battery("a"), soc_pct=0)
     assert result.causes[0].source is BoundSource.SOC
