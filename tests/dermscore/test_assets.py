@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -161,13 +160,6 @@ def test_a_fleet_has_at_least_one_of_each() -> None:
     for shape in ((0, 1), (1, 0)):
         with pytest.raises(ValueError, match="at least one"):
             assets.generate(*shape)
-
-
-def test_ten_thousand_assets_load_in_a_couple_of_seconds() -> None:
-    document = load(assets.generate(100, 100), "assets.yaml")
-    began = time.process_time()
-    assert len(assets.load(document).assets) == 10_000
-    assert time.process_time() - began < 2  # 0.25 s on the machine it was written on; CI is shared
 
 
 names = st.text(
