@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -25,6 +25,7 @@ from headend.filing import NotTaken, Obstacle, not_taken, taken
 from headend.fleet import LiveFleet, named
 from headend.ledger import Ledger
 from headend.records import Dispatch, Kept, Placed
+from headend.renewing import Renewing, Rim, said
 from headend.store.state import IdTaken, StateStore
 from headend.store.thread import OneThread
 from wire.convert import Report
@@ -85,7 +86,11 @@ class Dispatcher:
         self._store_fault = ""
         self._recording = asyncio.Lock()
         self._deciding = asyncio.Lock()  # held while one decision is taken and carried out
-        self._pace = resuming.Pace(clock())
+        self.renewing = self._renew_from(clock())
+
+    def _renew_from(self, began: Now) -> Renewing:
+        rim = Rim(self.ledger, self._live, self._store, self._thread, self._clock, self._facts, self._send, self._tell)
+        return Renewing(rim, lambda: self.policy, self._deciding, began)
 
     async def load(self) -> None:
         """Take up what was in force when the headend last ran. Call once, before anything else."""
@@ -96,7 +101,7 @@ class Dispatcher:
         self._epoch = await self._thread.call(self._store.epoch)
         self._revisions = await self._thread.call(self._store.revisions)
         self._newest = await self._thread.call(self._store.newest_intents)
-        self._pace = resuming.Pace(now)
+        self.renewing = self._renew_from(now)
         waiting = self.ledger.waiting()
         over = [placed for placed in waiting if not resuming.resumes(self.policy, placed.intent.program)]
         self.ledger.change(map(progress.dismissed, over), now)
@@ -186,7 +191,8 @@ class Dispatcher:
             try:
                 self._tell(self.ledger.expire(self._clock()))
                 await self.record()
-                await self._take_up_again()
+                await self.renewing.take_up_again()
+                await self.renewing.keep_limits()
             except SQLAlchemyError as error:
                 self._note_store(str(error))
             except Exception:  # a fault of ours in one dispatch must not end the desk for all, nor the headend
@@ -252,7 +258,7 @@ class Dispatcher:
         except IdTaken:
             return self._not_taken(request, Obstacle.ID_TAKEN, "another request has this id")
         kept = Kept(dispatch, placed)
-        log.info("dispatch accepted", **_said(kept))
+        log.info("dispatch accepted", **said(kept))
         changed = self.ledger.add(kept, now) + self.ledger.change(back, now)
         self._send(placed)
         self._tell([kept, *changed])
@@ -268,56 +274,13 @@ class Dispatcher:
         return [progress.cancelled(placed, request.id) for placed in mine]
 
     def _facts(self, again: Dispatch | None = None) -> Facts:
-        """What a new request is decided on, or one that is taken up again, which has its place in the order."""
+        """What a new request is decided on, or one that is decided anew, which has its place in the order."""
         holding = {asset_id: placed.intent for asset_id, placed in self.ledger.holding().items()}
         now = self._clock()
         standing = [event for event in self.ledger.standing(now) if again is None or event.id != again.id]
         order_ms = self._next_order_ms() if again is None else again.submitted_ms
         waiting = tuple(placed.intent for placed in self.ledger.waiting())
         return Facts(self._live.snapshot(now), standing, holding, order_ms, waiting)
-
-    # --- what comes back
-
-    async def _take_up_again(self) -> None:
-        """Decide anew, one by one, what was suspended and stands again."""
-        if not self.ledger.waiting():
-            return  # the rule, and then nobody's decision is waited for
-        async with self._deciding:
-            now, waiting = self._clock(), self.ledger.waiting()
-            standing = self.ledger.standing(now)
-            if not self._pace.look(waiting, standing, now):
-                return
-            due = resuming.due(waiting, standing, self._live.fleet, self.policy, now)
-            self._pace.found(due)
-            ends_ms = {event.id: event.ends_ms for event in standing}
-            for dispatch_id, waits in due.items():
-                if self._pace.may_try(dispatch_id, waits, self._is_connected, now):
-                    await self._take_up(dispatch_id, ends_ms[dispatch_id])
-
-    def _is_connected(self, asset_id: str) -> bool:
-        return self._live.connection(asset_id) is not None
-
-    async def _take_up(self, dispatch_id: str, ends_ms: int) -> None:
-        kept, now = self.ledger.find(dispatch_id), self._clock()
-        if kept is None or ends_ms <= now.utc_ms:
-            return  # it has ended while others were taken up
-        request, facts = resuming.again(kept.dispatch, ends_ms, self.policy, now), self._facts(kept.dispatch)
-        decision = decide(request, facts, self.policy, now)
-        past = Past(now, request, facts, decision)
-        match resuming.outcome(kept, decision, now):
-            case resuming.Waits(changed):
-                self._tell(self.ledger.change(changed, now))
-            case resuming.GivenUp(changed):
-                log.warning("a dispatch cannot be taken up again", dispatch=dispatch_id, why=changed[0].reason)
-                await self._thread.call(self._store.take_up, kept.dispatch, (), past, changed)
-                self._tell(self.ledger.change(changed, now))
-            case resuming.TakenUp(dispatch, parts, changed):
-                placed = await self._thread.call(self._store.take_up, dispatch, parts, past, changed)
-                log.info("dispatch taken up again", **_said(Kept(dispatch, placed)))
-                others = self.ledger.take_up(Kept(dispatch, placed), now)
-                self._send(placed)
-                fresh = self.ledger.find(dispatch_id)
-                self._tell([*([] if fresh is None else [fresh]), *others])
 
     def _next_order_ms(self) -> int:
         """Later than every dispatch so far, so that the next is the newest whatever the clock does."""
@@ -361,16 +324,3 @@ class Dispatcher:
         elif self._store_fault and not fault:
             log.info("the state store works again")
         self._store_fault = fault
-
-
-def _said(kept: Kept) -> dict[str, Any]:
-    """A dispatch in the words of the log."""
-    dispatch = kept.dispatch
-    return {
-        "dispatch": dispatch.id,
-        "who": dispatch.principal,
-        "node": dispatch.node,
-        "target_w": dispatch.target_w,
-        "assets": len(kept.intents),
-        "shortfall_w": dispatch.shortfall_w,
-    }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Final
 
+from dermscore.dispatch.check import unheard
 from dermscore.intent import Intent
 from dermscore.model import Asset, Fleet, Impairment, Measurement, Now, Snapshot
 from dermscore.quality import Cause, Quality, Validity
@@ -133,6 +134,13 @@ class LiveFleet:
         taken_mono_ms, power_w = max(self._reported.get(asset_id, told), told, key=itemgetter(0))
         known = replace(latest, taken_mono_ms=taken_mono_ms)
         return Power(power_w, taken_mono_ms, self._honest(known, now).quality)
+
+    def askable(self, asset_id: str, now: Now) -> bool:
+        """Whether a decision can ask something of an asset: it is here, heard, and not impaired."""
+        asset = self.fleet.assets.get(asset_id)
+        if asset is None or asset_id not in self._connections or asset_id in self._impaired:
+            return False
+        return unheard(asset, self.measurement(asset_id, now)) is None
 
     def snapshot(self, now: Now) -> Snapshot:
         """What a decision is taken on."""

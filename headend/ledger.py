@@ -7,6 +7,7 @@ asked, so that one writer can keep the store in step.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from dermscore.decision.request import Aim
@@ -55,6 +56,7 @@ class Ledger:
         Returns the dispatches that this changed, as `add`.
         """
         dispatch, own = kept.dispatch, self._intents[kept.dispatch.id]
+        self._reckon_anew(dispatch)
         for placed in kept.intents:
             before = own.get(placed.asset_id)
             if before is not None and not before.over:
@@ -64,6 +66,15 @@ class Ledger:
         self._ahead_ms[dispatch.id] = now.utc_ms - now.mono_ms
         touched = {each for placed in kept.intents for each in self._hold(placed, now)}
         return self._settle(touched | {dispatch.id}, now.utc_ms)
+
+    def _reckon_anew(self, dispatch: Dispatch) -> None:
+        """Its end is now said by our clock as it was set meanwhile; what goes on of it ends at that same moment."""
+        moved_ms = dispatch.expires_ms - self._dispatches[dispatch.id].expires_ms
+        own = self._intents[dispatch.id]
+        for asset_id, placed in own.items() if moved_ms else ():
+            if not placed.over:
+                intent = replace(placed.intent, expires_ms=placed.intent.expires_ms + moved_ms)
+                own[asset_id] = replace(placed, intent=intent)
 
     def change(self, intents: Iterable[Placed], now: Now) -> list[Kept]:
         """Put these in the places of what they were made of, but of what is over by now. Returns the dispatches that
@@ -169,7 +180,8 @@ class Ledger:
 
     def standing(self, now: Now) -> list[Event]:
         """The targets that are not over, as arbitration wants them: their ends by our clock as it is now. Those that
-        are suspended count, for they stand as soon as nothing higher does. A release holds nothing.
+        are suspended count, for they stand as soon as nothing higher does. A release holds nothing. Of one asset by
+        name it is what the asset was asked: 0 W while a limit refuses what was wanted of it.
         """
         return [
             Event(
@@ -178,14 +190,28 @@ class Ledger:
                 program=dispatch.program,
                 issued_ms=dispatch.submitted_ms,
                 starts_ms=0,  # all of them have begun; a step of the clock must not un-begin one
-                ends_ms=dispatch.expires_ms + self._step_ms(dispatch.id, now),
-                controls={modes.Mode.TARGET_W: dispatch.target_w},
+                ends_ms=self.ends_ms(dispatch, now),
+                controls={modes.Mode.TARGET_W: self._wanted_w(dispatch)},
                 primacy=dispatch.primacy,
                 known_ms=0,
             )
             for dispatch in self._dispatches.values()
             if dispatch.aim is Aim.TARGET and not dispatch.over
         ]
+
+    def _wanted_w(self, dispatch: Dispatch) -> float | None:
+        placed = self._intents[dispatch.id].get(dispatch.asset_id or "")
+        return dispatch.target_w if placed is None else placed.intent.setpoint_w
+
+    def ends_ms(self, dispatch: Dispatch, now: Now) -> int:
+        """The end of a dispatch in force, UTC, by our clock as it is now."""
+        return dispatch.expires_ms + self._step_ms(dispatch.id, now)
+
+    def targets(self) -> list[Dispatch]:
+        """The targets that are carried out, at least in part."""
+        suspended = IntentState.SUSPENDED
+        living = (each for each in self._dispatches.values() if each.aim is Aim.TARGET and not each.over)
+        return [each for each in living if each.state is not suspended]
 
     def moving(self, principal: str) -> list[Kept]:
         """The targets of a principal that devices carry out at this moment, with their intents."""

@@ -1,41 +1,26 @@
 """Taking a dispatch up again whose program says `on_supersede: resume`, once what superseded it has ended. Pure.
 
-Who stands is arbitration's answer alone, so nothing here ranks anything. What stands again is decided anew, as the
-same dispatch with the same end, on the facts of now: what came of that is carried out, or it waits, or it is given up.
+Who stands is arbitration's answer alone, so nothing here ranks anything. What stands again is decided anew on the facts
+of now (`anew`): what came of that is carried out, or it waits, or it is given up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import fsum, isclose
+from dataclasses import dataclass
 from typing import Final
 
 from dermscore.decision.decide import ruling
-from dermscore.decision.request import Aim, Decision, DeclineKind, Granted, Part, Request
+from dermscore.decision.request import Decision, DeclineKind, Granted
 from dermscore.dispatch import Event, arbitrate
 from dermscore.intent import IntentState
 from dermscore.model import Fleet, Now
 from dermscore.policy import Policy
 from headend import progress
-from headend.records import Dispatch, Kept, Placed
-
-RETRY_MS: Final = 2_000
-"""How long one that could not be taken up is left before it is tried again."""
-
-SETTLE_MS: Final = 15_000
-"""How long after the headend's start agents are still coming back: till then a dispatch waits for all that it needs."""
+from headend.anew import RETRY_MS, SETTLE_MS, Renewed, renewed
+from headend.records import Kept, Placed
 
 _MAY_PASS: Final = frozenset({DeclineKind.UNREACHABLE, DeclineKind.OUTRANKED})
-
-
-@dataclass(frozen=True, slots=True)
-class TakenUp:
-    """It is carried out again: `parts` are asked, and `changed`, older intents of its own, are over by that."""
-
-    dispatch: Dispatch
-    parts: tuple[Part, ...]
-    changed: tuple[Placed, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,26 +99,15 @@ def due(
     return {each: tuple(found[each]) for each in sorted(found, key=ranks.__getitem__, reverse=True)}
 
 
-def again(dispatch: Dispatch, ends_ms: int, policy: Policy, now: Now) -> Request:
-    """The request of a dispatch, for the time that is left of it; `ends_ms` is its end, UTC, by our clock of now."""
-    return Request(
-        id=dispatch.id,
-        who=policy.principal(dispatch.principal),
-        node=dispatch.node,
-        asset_id=dispatch.asset_id,
-        aim=Aim.TARGET,
-        target_w=dispatch.target_w,
-        duration_s=(ends_ms - now.utc_ms) / 1000,
-        program=dispatch.program,
-        primacy=dispatch.primacy,
-    )
-
-
-def outcome(kept: Kept, decision: Decision, now: Now) -> TakenUp | Waits | GivenUp:
-    """What becomes of a dispatch that was decided anew."""
+def outcome(kept: Kept, decision: Decision, now: Now) -> Renewed | Waits | GivenUp:
+    """What becomes of a dispatch that was decided anew. Nothing of it changes where no asset that it waits for can be
+    asked.
+    """
     waits = [placed for placed in kept.intents if placed.state is IntentState.SUSPENDED]
     if isinstance(decision, Granted):
-        return _taken_up(kept, decision, now) or _waiting(waits, _lacking(decision))
+        fresh = renewed(kept, decision, now)
+        asked = {part.asset_id for part in fresh.parts}
+        return fresh if any(placed.asset_id in asked for placed in waits) else _waiting(waits, _lacking(decision))
     if decision.kind in _MAY_PASS:
         return _waiting(waits, decision.reason)
     return GivenUp(tuple(progress.given_up(placed, decision.reason) for placed in waits))
@@ -145,46 +119,3 @@ def _lacking(granted: Granted) -> str:
 
 def _waiting(waits: Iterable[Placed], reason: str) -> Waits:
     return Waits(tuple(progress.waits(placed, reason) for placed in waits))
-
-
-def _taken_up(kept: Kept, granted: Granted, now: Now) -> TakenUp | None:
-    """None where no asset that it waits for can be asked: then nothing of it changes."""
-    own = {placed.asset_id: placed for placed in kept.intents}
-    parts = tuple(part for part in granted.parts if _wanted(part, own.get(part.asset_id)))
-    asked = (own.get(part.asset_id) for part in parts)
-    older = tuple(placed for placed in asked if placed is not None and not placed.over)
-    if not any(placed.state is IntentState.SUSPENDED for placed in older):
-        return None
-    returned_w = fsum(part.setpoint_w or 0.0 for part in granted.parts if _returned(own.get(part.asset_id)))
-    dispatch = replace(
-        kept.dispatch,
-        policy=granted.digest,
-        expires_ms=granted.ends_ms,
-        state=IntentState.SUBMITTED,
-        reason="",
-        placed_w=(granted.placed_w or 0.0) - returned_w,
-        shortfall_w=(granted.shortfall_w or 0.0) + returned_w,
-        causes=granted.causes,
-        updated_ms=now.utc_ms,
-    )
-    return TakenUp(dispatch, parts, tuple(map(progress.renewed, older)))
-
-
-def _wanted(part: Part, own: Placed | None) -> bool:
-    """Whether a part is carried out: not what stands already, nor what its program has taken back there. And where it
-    waits for an agent that is away, it goes on waiting: there is nothing to be released.
-    """
-    if own is None:
-        return True
-    if own.state is IntentState.SUSPENDED:
-        return part.setpoint_w is not None
-    return not _returned(own) and (own.over or not _same(own.intent.setpoint_w, part.setpoint_w))
-
-
-def _same(then_w: float | None, now_w: float | None) -> bool:
-    """Whether two setpoints are the same but for the last digits of sums that were made of other parts."""
-    return then_w is now_w if then_w is None or now_w is None else isclose(then_w, now_w, rel_tol=1e-9, abs_tol=1e-3)
-
-
-def _returned(own: Placed | None) -> bool:
-    return own is not None and own.state is IntentState.CANCELLED

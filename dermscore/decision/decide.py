@@ -90,7 +90,9 @@ def _as_asked(request: Request, facts: Facts) -> Snapshot:
     """
     snapshot = facts.snapshot
     given = {
-        asset_id: _going(snapshot.measurements[asset_id], intent.asked_w, request.target_w or 0.0)
+        asset_id: _there(snapshot.measurements[asset_id], intent.asked_w)
+        if asset_id in facts.as_asked and intent.asked_w is not None
+        else _going(snapshot.measurements[asset_id], intent.asked_w, request.target_w or 0.0)
         for asset_id, intent in facts.holding.items()
         if asset_id in snapshot.measurements
     }
@@ -106,6 +108,18 @@ def _going(measurement: Measurement, asked_w: float | None, target_w: float) -> 
     if asked_w is None or measurement.soc_wh is None or target_w * (asked_w - measurement.power_w) <= 0:
         return measurement if measurement.setpoint_w == asked_w else replace(measurement, setpoint_w=asked_w)
     return replace(measurement, setpoint_w=asked_w, power_w=asked_w)
+
+
+def _there(measurement: Measurement, asked_w: float) -> Measurement:
+    """A measurement as it is once its asset is where it was told to go. A setpoint caps what has no charge, and what it
+    is capped by there is to give still.
+    """
+    if measurement.soc_wh is not None:
+        return replace(measurement, setpoint_w=asked_w, power_w=asked_w)
+    measured_w = measurement.power_w
+    power_w = min(measured_w, max(asked_w, 0.0)) if measured_w > 0 else max(measured_w, min(asked_w, 0.0))
+    up_w = max(max(measurement.available_up_w, 0.0) + measured_w - power_w, 0.0)
+    return replace(measurement, setpoint_w=asked_w, power_w=power_w, available_up_w=up_w)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +176,8 @@ class _Deciding:
 
     def _permission(self, tree: Node, program: Program) -> _No | None:
         request = self.request
+        if request.stands:
+            return None
         path = self._path_of(tree.assets[0]) if request.asset_id else request.node
         verdict = self.policy.authorize(request.who, _ACTIONS[request.aim], path, request.target_w, now=self.now)
         if isinstance(verdict, Denied):
@@ -177,7 +193,7 @@ class _Deciding:
             return None
         if not (isfinite(request.duration_s) and request.duration_s > 0):
             return _No(DeclineKind.LIMITS, "the duration is not a number of seconds above 0")
-        if request.duration_s > program.max_duration_s:
+        if request.duration_s > program.max_duration_s and not request.stands:
             most = f"program {program.name} allows {program.max_duration_s} s at most"
             return _No(DeclineKind.LIMITS, f"a duration of {request.duration_s:g} s is too long: {most}")
         return None

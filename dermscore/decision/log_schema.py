@@ -30,6 +30,7 @@ class Known:
     holding: Mapping[str, Intent]
     order_ms: int
     waiting: tuple[Intent, ...] = ()  # not in lines of before there was such a thing
+    as_asked: frozenset[str] = frozenset()  # nor this
 
     @classmethod
     def of(cls, facts: Facts) -> Known:
@@ -42,11 +43,12 @@ class Known:
             dict(facts.holding),
             facts.order_ms,
             tuple(facts.waiting),
+            facts.as_asked,
         )
 
     def facts(self, fleet: Fleet) -> Facts:
         snapshot = Snapshot(fleet, self.measurements, self.connected, self.impaired)
-        return Facts(snapshot, self.standing, self.holding, self.order_ms, self.waiting)
+        return Facts(snapshot, self.standing, self.holding, self.order_ms, self.waiting, self.as_asked)
 
 
 class Line(BaseModel):

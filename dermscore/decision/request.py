@@ -40,7 +40,8 @@ class Request:
 
     `duration_s` None is "until changed", which the program's maximum bounds. `primacy` None is the program's; a
     larger number lowers it, a smaller one cannot raise it. `late_after_ms` is the last moment of our monotonic clock at
-    which it may still be carried out, None where it cannot have waited unseen.
+    which it may still be carried out, None where it cannot have waited unseen. `stands`: it was granted before and is
+    carried out, so who may, and for how long, is not asked again.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Request:
     program: str
     primacy: int | None = None
     late_after_ms: int | None = None
+    stands: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ class Facts:
     `standing` are the targets that are not over, those too that wait until what superseded them ends; `holding` the
     intents that hold assets, by asset id; `waiting` those that were superseded and come back. `order_ms` is when the
     request counts as made: later than any standing event, so that it is the newest, or, of one that is taken up again,
-    when it was made at first.
+    when it was made at first. `as_asked` are ids of `holding` that count at what they were asked under the limits that
+    they share with the request, though they may be measured elsewhere: those that follow, and those that were told to
+    go there because the same limits changed. All others count at the further of the two.
     """
 
     snapshot: Snapshot
@@ -70,6 +74,7 @@ class Facts:
     holding: Mapping[str, Intent]
     order_ms: int
     waiting: Sequence[Intent] = ()
+    as_asked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

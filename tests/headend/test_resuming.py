@@ -13,7 +13,7 @@ from dermscore.decision.replay import Replayed, replay
 from dermscore.decision.request import Declined, DeclineKind
 from dermscore.intent import IntentState as S
 from dermscore.policy import Policy
-from headend import progress, resuming
+from headend import anew, progress
 from headend.dispatch import Submitted
 from headend.store.state import StateStore
 
@@ -191,7 +191,7 @@ async def test_a_feeders_dispatch_that_lost_a_site_shares_anew_by_the_facts_of_t
     back = await desk.dispatcher.find("market")
     assert {p.asset_id: p.state for p in back.intents}[ids.b2] is S.SUSPENDED, "it waits for that one still"
     desk.hear(ids.b2)
-    desk.clocks.pass_s(resuming.RETRY_MS / 1000)
+    desk.clocks.pass_s(anew.RETRY_MS / 1000)
     await scene.asked(ids.b2, before[ids.b2], 0.0, before[ids.b2])
     assert (desk.sent[ids.b1][-1].setpoint_w, desk.sent[other][-1].setpoint_w) == (before[ids.b1], before[other])
 
@@ -282,7 +282,7 @@ async def test_an_agent_that_is_away_is_asked_when_it_is_back(scene, desk, ids):
     await scene.turns()
     assert await scene.state("market") is S.SUSPENDED
     desk.connect(ids.b1)
-    scene.later(resuming.RETRY_MS / 1000, ids.b1)
+    scene.later(anew.RETRY_MS / 1000, ids.b1)
     await scene.asked(ids.b1, 5e6, 20e6, 5e6)
 
 
@@ -295,7 +295,7 @@ async def test_an_asset_that_cannot_be_asked_yet_says_why_and_is_tried_again(sce
     reason = "to be taken up again, and cannot be yet: the measurement of Jersey battery 1 is invalid"
     assert desk.dispatcher.ledger.find("market").dispatch.reason == reason
     desk.hear(ids.b1)
-    desk.clocks.pass_s(resuming.RETRY_MS / 1000)
+    desk.clocks.pass_s(anew.RETRY_MS / 1000)
     await scene.asked(ids.b1, 5e6, 20e6, 5e6)
 
 
@@ -342,7 +342,7 @@ async def test_what_cannot_be_stored_is_not_sent_and_is_tried_again(scene, desk,
         scene.later(60, ids.b1)
         await wait_until(lambda: "full" in desk.dispatcher.store_fault)
     await scene.asked(ids.b1, 5e6, 20e6)
-    scene.later(resuming.RETRY_MS / 1000, ids.b1)
+    scene.later(anew.RETRY_MS / 1000, ids.b1)
     await scene.asked(ids.b1, 5e6, 20e6, 5e6)
 
 
@@ -379,7 +379,7 @@ async def test_a_crash_while_it_waits_loses_nothing(clocks, ids, restart, wait_u
         await scene.turns()
         assert ids.b1 not in desk.sent, "the other may be on its way back"
         desk.connect(ids.b2)
-        scene.later(resuming.RETRY_MS / 1000, ids.b1, ids.b2)
+        scene.later(anew.RETRY_MS / 1000, ids.b1, ids.b2)
         await scene.asked(ids.b1, 10e6)
         await scene.asked(ids.b2, 8e6)
         assert desk.sent[ids.b1][0].revision == 3
@@ -400,7 +400,7 @@ async def test_after_a_start_who_is_there_is_asked_when_the_others_had_their_tim
     async with restart() as desk:
         scene = Scene(desk, wait_until)
         desk.connect(ids.b1)
-        scene.later(resuming.SETTLE_MS / 1000, ids.b1)
+        scene.later(anew.SETTLE_MS / 1000, ids.b1)
         await scene.asked(ids.b1, 18e6)
 
 

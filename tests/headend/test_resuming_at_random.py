@@ -18,7 +18,7 @@ from dermscore.dispatch import arbitrate
 from dermscore.intent import TERMINAL
 from dermscore.intent import IntentState as S
 from dermscore.policy import Policy, Program
-from headend import progress, resuming
+from headend import anew, progress
 from headend.store import tables
 
 SEEDS = 400 if os.environ.get("DERMS_SOAK") else 12
@@ -70,10 +70,10 @@ class Story:
 
     async def settle(self) -> None:
         """What the desk does by itself, until nothing is left to do."""
-        self.pass_s(resuming.RETRY_MS / 1000)
+        self.pass_s(anew.RETRY_MS / 1000)
         for _ in range(3):
             self.desk.dispatcher._tell(self.desk.dispatcher.ledger.expire(self.desk.clocks.now))
-            await self.desk.dispatcher._take_up_again()
+            await self.desk.dispatcher.renewing.take_up_again()
 
     async def act(self, *kinds: str) -> None:
         rng, desk = self.rng, self.desk
@@ -153,7 +153,7 @@ async def test_who_has_an_asset_is_who_rules_it(seed, clocks, ids, restart, poli
     for _ in range(2):
         async with restart() as desk:
             story.begin(desk)
-            clocks.pass_s(resuming.SETTLE_MS / 1000)
+            clocks.pass_s(anew.SETTLE_MS / 1000)
             for _ in range(STEPS):
                 await story.act()
                 if story.rng.random() < 0.7:

@@ -95,12 +95,14 @@ def facts(
     standing: Iterable[Event] = (),
     holding: Iterable[Intent] = (),
     waiting: Iterable[Intent] = (),
+    as_asked: Iterable[str] = (),
     **snapshot: Any,
 ) -> Facts:
     """All assets heard at 0 MW, or those of `readings`; connected but for those `away`."""
     heard = {name: reading(name) for name in ASSETS} if readings is None else {each.asset_id: each for each in readings}
     known = Snapshot(FLEET, heard, frozenset(ASSETS) - set(away), **snapshot)
-    return Facts(known, tuple(standing), {each.asset_id: each for each in holding}, NOW.utc_ms + 1, tuple(waiting))
+    held = {each.asset_id: each for each in holding}
+    return Facts(known, tuple(standing), held, NOW.utc_ms + 1, tuple(waiting), frozenset(as_asked))
 
 
 def but(*changed: Measurement) -> list[Measurement]:
@@ -174,7 +176,8 @@ def some_facts(draw: st.DrawFn) -> Facts:
     ]
     waiting = [intent(name, 9.0, draw(_PROGRAMS), "e1") for name in draw(st.sets(st.sampled_from("AB")))]
     away = draw(st.sets(st.sampled_from("ABC")))
-    return facts(readings, away=away, standing=standing, holding=holding, waiting=waiting)
+    as_asked = draw(st.sets(st.sampled_from(sorted(ASSETS))))
+    return facts(readings, away=away, standing=standing, holding=holding, waiting=waiting, as_asked=as_asked)
 
 
 @st.composite
@@ -200,8 +203,14 @@ def some_policies(draw: st.DrawFn) -> Policy:
 
 
 requests: Final = st.builds(
-    lambda mw, node, duration_s, program, primacy, late: ask(
-        mw, node, duration_s=None if mw is None else duration_s, program=program, primacy=primacy, late_after_ms=late
+    lambda mw, node, duration_s, program, primacy, late, stands: ask(
+        mw,
+        node,
+        duration_s=None if mw is None else duration_s,
+        program=program,
+        primacy=primacy,
+        late_after_ms=late,
+        stands=stands,
     ),
     st.none() | _MWS,
     _NODES,
@@ -209,6 +218,7 @@ requests: Final = st.builds(
     st.sampled_from(["operator", "operator", "scada", "market", "nobody's"]),
     st.none() | st.integers(0, 9),
     st.sampled_from([None, None, None, NOW.mono_ms - 1]),
+    st.sampled_from([False, False, False, True]),
 )
 
 

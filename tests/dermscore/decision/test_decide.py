@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -15,7 +16,7 @@ from dermscore.decision.request import Declined, DeclineKind, Facts, Granted, Pa
 from dermscore.dispatch import Event, Limit, Mode
 from dermscore.model import Impairment, ImpairmentKind, Snapshot, covers
 from dermscore.policy import Policy, Program
-from dermscore.policy.limits import Rebound
+from dermscore.policy.limits import LimitRule, Rebound
 from dermscore.quality import GOOD, Validity
 from tests.dermscore.decision.deciding import (
     ASSETS,
@@ -41,6 +42,7 @@ from tests.dermscore.decision.deciding import (
     some_policies,
 )
 
+_targets: Final = st.floats(0, 80)
 MANY: Final = settings(max_examples=1000 if os.environ.get("DERMS_SOAK") == "1" else 100, deadline=None)
 
 
@@ -477,6 +479,40 @@ def test_what_is_taken_up_again_has_its_old_place_among_equals() -> None:
     assert refused(ask(5.0, "A"), again)[0] is DeclineKind.OUTRANKED
 
 
+def test_what_stands_is_not_asked_again_who_may_and_for_how_long() -> None:
+    nobody = policy(grants=[rule("view")])
+    assert refused(ask(9, S1), under=nobody)[0] is DeclineKind.DENIED
+    assert setpoints(granted(ask(9, S1, stands=True, duration_s=9000.0), under=nobody)) == {"A": 5.4, "B": 3.6}
+    assert refused(ask(9, S1, stands=True, duration_s=-1.0))[0] is DeclineKind.LIMITS
+    assert refused(ask(9, "A", stands=True), under=policy(limits=[limit("A", export=5)]))[0] is DeclineKind.LIMITS
+
+
+def test_who_counts_as_asked_leaves_what_it_gives_up_before_it_is_measured() -> None:
+    known = facts(but(reading("C", 20)), holding=[intent("C", 5.0)])
+    under = policy(limits=[limit("", export=30)])
+    assert granted(ask(50, S1), known, under).placed_w == pytest.approx(10 * MW)
+    told = replace(known, as_asked=frozenset("C"))
+    assert granted(ask(50, S1), told, under).placed_w == pytest.approx(25 * MW)
+
+
+@pytest.mark.parametrize(
+    ("measured", "up", "asked", "left"),
+    [(8.0, 0.0, 3.0, 27.0), (2.0, 6.0, 3.0, 27.0), (2.0, 0.0, 3.0, 28.0), (8.0, 0.0, None, 22.0)],
+)
+def test_solar_that_counts_as_asked_gives_no_more_than_that_and_no_more_than_it_has(
+    measured: float, up: float, asked: float | None, left: float
+) -> None:
+    known = facts(but(reading("P", measured, up=up)), holding=[intent("P", asked)], as_asked="P")
+    found = granted(ask(50, S2), known, policy(limits=[limit("", export=30)]))
+    assert found.placed_w == pytest.approx(left * MW)
+
+
+def test_a_load_that_counts_as_asked_takes_no_more_than_that() -> None:
+    known = facts(but(reading("P", -8)), holding=[intent("P", -3.0)], as_asked="P")
+    found = granted(ask(-50, S2), known, policy(limits=[limit("", load=20)]))
+    assert found.placed_w == pytest.approx(-17 * MW)
+
+
 def test_a_stray_setpoint_is_released_with_the_rest() -> None:
     """Nobody's intent holds A, and yet its device has a setpoint."""
     stray = but(reading("A", 3.0, setpoint=3.0))
@@ -581,3 +617,39 @@ def test_requests_one_after_another_break_no_limit_before_anything_is_measured(w
         for path, out_mw, in_mw in (("feeder/F1", 25, 12), ("", 40, 30)):
             below = [w for name, w in asked.items() if covers(path, FLEET.path_of(ASSETS[name]))]
             assert -in_mw - 1e-6 <= sum(below) <= out_mw + 1e-6
+
+
+@MANY
+@given(
+    st.permutations(["A", "B", S2]).flatmap(lambda nodes: st.tuples(*(st.tuples(_targets, st.just(n)) for n in nodes)))
+    | st.tuples(st.tuples(_targets, st.sampled_from(["", "feeder", S1]))),
+    st.lists(
+        st.builds(
+            lambda node, kind, mw: limit(node, **{kind: mw}),
+            st.sampled_from(["", "feeder/F1", S1, S2, "A", "C"]),
+            st.sampled_from(["export", "generation"]),
+            amounts,
+        ),
+        max_size=3,
+    ),
+)
+def test_what_stands_is_decided_anew_as_it_was(wishes: Sequence[tuple[float, str]], limits: list[LimitRule]) -> None:
+    """Under the same limits, binding or not, with all of its assets where they were told to go, or on their way."""
+    under, known = policy(limits=limits), facts()
+    granted_parts: dict[str, dict[str, float | None]] = {}
+    for number, (mw, node) in enumerate(wishes):
+        found = decided(ask(mw, node, id=f"r{number}"), known, under)
+        if isinstance(found, Granted):
+            granted_parts[f"r{number}"] = dict(setpoints(found))
+            made = event(f"r{number}", node, "operator", mw, issued_ms=known.order_ms)
+            held = {name: intent(name, w, of=made.id) for name, w in setpoints(found).items()}
+            known = replace(known, standing=[*known.standing, made], holding={**known.holding, **held})
+        known = replace(known, order_ms=known.order_ms + 1)
+    for measured in (False, True):
+        there = but(*(reading(name, each.setpoint_w / MW) for name, each in known.holding.items() if measured))
+        for made in known.standing:
+            others = [each for each in known.standing if each is not made]
+            facts_now = facts(there, standing=others, holding=known.holding.values(), as_asked=known.holding)
+            request = ask((made.controls[Mode.TARGET_W] or 0) / MW, made.node, id=made.id, stands=True)
+            anew = granted(request, replace(facts_now, order_ms=made.issued_ms), under)
+            assert setpoints(anew) == pytest.approx(granted_parts[made.id])
