@@ -79,7 +79,7 @@ def _plan(
 ) -> Plan:
     return Plan(
         ids,
-        power_w[:, problem.back],
+        power_w[:, problem.back] + 0.0,  # rest is 0 W, and never -0
         soc_wh[:, problem.back],
         power_w.sum(axis=1) + problem.other_w,
         problem.target_w,

@@ -106,8 +106,8 @@ def _sound(batteries: Batteries) -> Iterator[tuple[str, Flags]]:
         "min_soc_wh must be at least 0 and at most max_soc_wh",
         ((batteries.min_soc_wh >= 0) & (batteries.min_soc_wh <= batteries.max_soc_wh)),
     )
-    yield "soc_wh must be at least 0", batteries.soc_wh >= 0
-    yield "cost_per_mwh must be at least 0", batteries.cost_per_mwh >= 0
+    for name in ("capacity_wh", "soc_wh", "end_soc_wh", "cost_per_mwh"):
+        yield f"{name} must be at least 0", getattr(batteries, name) >= 0
 
 
 def in_tree_order(batteries: Batteries) -> tuple[Batteries, Indices]:

@@ -10,7 +10,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
+from numbers import Real
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -135,12 +136,13 @@ def pose(
     other_w: Mapping[str, ArrayLike],
 ) -> Problem | Refused:
     """The problem, or what is wrong with it."""
-    if not (np.isfinite(step_s) and step_s > 0):
+    if not (isinstance(step_s, Real) and np.isfinite(step_s) and step_s > 0):
         return Refused("step_s must be a number of seconds above 0")
-    curves = _curves(prices, target_w, other_w)
-    fault = _curve_fault(curves) or battery_fault(batteries) or _limit_fault(limits)
+    given = _curves(prices, target_w, other_w)
+    fault = _curve_fault(given) or battery_fault(batteries) or _limit_fault(limits)
     if fault:
         return Refused(fault)
+    curves = {name: curve.astype(np.float64) for name, curve in given.items()}
     batteries, back = in_tree_order(batteries)
     place = {name: at for at, name in enumerate(batteries.ids)}
     bounded = _with_asset_limits(batteries, limits, place)
@@ -167,7 +169,7 @@ def _other(path: str) -> str:
 
 def _curves(
     prices: Prices | ArrayLike | None, target_w: ArrayLike | None, other_w: Mapping[str, ArrayLike]
-) -> dict[str, Column]:
+) -> dict[str, NDArray[Any]]:
     """Every curve by the name that a refusal calls it."""
     given: dict[str, ArrayLike] = {}
     if prices is not None:
@@ -177,15 +179,15 @@ def _curves(
         given["target_w"] = target_w
     if given:
         given |= {_other(path): curve for path, curve in other_w.items()}
-    return {name: np.asarray(curve, dtype=np.float64) for name, curve in given.items()}
+    return {name: np.asarray(curve) for name, curve in given.items()}
 
 
-def _curve_fault(curves: Mapping[str, Column]) -> str | None:
+def _curve_fault(curves: Mapping[str, NDArray[Any]]) -> str | None:
     if not curves:
         return "there is nothing to plan for: give prices, target_w or both"
     first, *_ = curves
     for name, curve in curves.items():
-        if curve.ndim != 1 or not len(curve):
+        if curve.ndim != 1 or not len(curve) or curve.dtype.kind not in "iuf":
             return f"{name} must be a curve with one number for each interval"
         if len(curve) != len(curves[first]):
             return f"{name} has {len(curve)} intervals, and {first} has {len(curves[first])}"

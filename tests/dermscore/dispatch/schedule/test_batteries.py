@@ -48,6 +48,8 @@ def test_batteries_are_read_of_the_snapshot() -> None:
         ({"efficiency": [1.0, 0.0]}, "b1: efficiency must be above 0 and at most 1"),
         ({"min_soc_wh": [3 * MW, 0.0]}, "b0: min_soc_wh must be at least 0 and at most max_soc_wh"),
         ({"soc_wh": [0.0, -1.0]}, "b1: soc_wh must be at least 0"),
+        ({"capacity_wh": [1.0, -1.0]}, "b1: capacity_wh must be at least 0"),
+        ({"end_soc_wh": [-1.0, 0.0]}, "b0: end_soc_wh must be at least 0"),
         ({"cost_per_mwh": [0.0, -1.0]}, "b1: cost_per_mwh must be at least 0"),
     ],
 )

@@ -43,6 +43,11 @@ def test_buys_low_and_sells_high(method: Any) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_rest_is_zero_and_not_minus_zero(method: Any) -> None:
+    assert not np.signbit(planned(batteries(2), prices=[10, 10], method=method).power_w).any()
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_lends_its_charge_and_buys_it_back(method: Any) -> None:
     result = planned(batteries(), prices=[100, 20], method=method)
     assert megawatts(result) == pytest.approx([0.81, -1])
