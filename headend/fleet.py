@@ -142,6 +142,15 @@ class LiveFleet:
             return False
         return unheard(asset, self.measurement(asset_id, now)) is None
 
+    def heard_within(self, asset_id: str, ms: int, now: Now) -> bool:
+        """Whether an asset was measured so lately."""
+        latest = self._latest.get(asset_id)
+        return latest is not None and now.mono_ms - latest.taken_mono_ms <= ms
+
+    def impaired(self, asset_id: str) -> bool:
+        """Whether its agent has said that it cannot be asked."""
+        return asset_id in self._impaired
+
     def snapshot(self, now: Now) -> Snapshot:
         """What a decision is taken on."""
         return Snapshot(self.fleet, self.measurements(now), frozenset(self._connections), dict(self._impaired))

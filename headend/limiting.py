@@ -25,8 +25,8 @@ _LEAST_W: Final = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """One that is to be decided anew. It waits for all of its agents until `all_until_ms` (monotonic), is not tried
-    before `next_ms`, and then not before one of `missing` can be asked, where there are any.
+    """One that is to be decided anew. It waits until `all_until_ms` (monotonic) for agents that may be back by then, is
+    not tried before `next_ms`, and then not before one of `missing` can be asked, where there are any.
     """
 
     all_until_ms: int
@@ -35,6 +35,7 @@ class _Due:
 
 
 Find = Callable[[str], Kept | None]
+Ask = Callable[[str], bool]
 
 
 class Watch:
@@ -69,12 +70,18 @@ class Watch:
         nodes = {node for number in before ^ counting for node in policy.limits[number].nodes}
         return bool(nodes) and any(_is_under(placed.asset_id, nodes, fleet) for placed in _carrying(kept))
 
-    def ready(self, find: Find, askable: Callable[[str], bool], now: Now) -> list[Kept]:
-        """Those to be decided now, the highest-ranking last."""
-        found = [kept for each, due in self._due.items() if (kept := find(each)) and _may_try(due, kept, askable, now)]
+    def ready(self, find: Find, askable: Ask, coming: Ask, now: Now) -> list[Kept]:
+        """Those to be decided now, the highest-ranking last. `askable` says of an asset whether it can be asked, and
+        `coming` of one that cannot whether it may be soon.
+        """
+        found = [
+            kept
+            for each, due in self._due.items()
+            if (kept := find(each)) is not None and _may_try(due, kept, askable, coming, now)
+        ]
         return sorted(found, key=lambda kept: (-kept.dispatch.primacy, kept.dispatch.submitted_ms, kept.dispatch.id))
 
-    def done(self, kept: Kept, left: bool, askable: Callable[[str], bool], now: Now) -> None:
+    def done(self, kept: Kept, left: bool, askable: Ask, now: Now) -> None:
         """It was decided. Where nothing could come of that (`left`), or some of it not be asked, it is tried again."""
         missing = frozenset(placed.asset_id for placed in _carrying(kept) if not askable(placed.asset_id))
         if left or missing:
@@ -126,11 +133,11 @@ def _is_less(part: Part, before: Placed | None) -> bool:
     return low_w - _LEAST_W <= part.setpoint_w <= high_w + _LEAST_W
 
 
-def _may_try(due: _Due, kept: Kept, askable: Callable[[str], bool], now: Now) -> bool:
+def _may_try(due: _Due, kept: Kept, askable: Ask, coming: Ask, now: Now) -> bool:
     if now.mono_ms < due.next_ms:
         return False
     if now.mono_ms < due.all_until_ms:
-        return all(askable(placed.asset_id) for placed in _carrying(kept))
+        return not any(coming(placed.asset_id) for placed in _carrying(kept) if not askable(placed.asset_id))
     return not due.missing or any(map(askable, due.missing))
 
 

@@ -51,6 +51,7 @@ class Renewing:
     def __init__(self, rim: Rim, policy: Callable[[], Policy], deciding: asyncio.Lock, began: Now) -> None:
         """`deciding` is held while one decision is taken and carried out, whoever takes it."""
         self._rim, self._policy, self._deciding = rim, policy, deciding
+        self._began = began
         self._pace = resuming.Pace(began)
         self._watch = limiting.Watch()
         self._told: dict[str, tuple[int, int]] = {}  # by asset: the revision that limits led to, and when (monotonic)
@@ -101,15 +102,22 @@ class Renewing:
         if not self._watch.look(rim.ledger.targets(), rim.ledger.find, rim.live.fleet, self._policy(), rim.clock()):
             return
         async with self._deciding:
-            ready = self._watch.ready(rim.ledger.find, self._is_askable, rim.clock())
+            ready = self._watch.ready(rim.ledger.find, self._is_askable, self._is_coming, rim.clock())
             if len(ready) > 1:
                 for kept in ready:  # the lowest first: what it yields leaves the others where they are
                     await self._limit(kept.dispatch.id, yielding=True)
             for kept in reversed(ready):
                 await self._limit(kept.dispatch.id)
+            self._left = {each for each in self._left if rim.ledger.find(each) is not None}
 
     def _is_askable(self, asset_id: str) -> bool:
         return self._rim.live.askable(asset_id, self._rim.clock())
+
+    def _is_coming(self, asset_id: str) -> bool:
+        """Whether one that cannot be asked may be on its way back: it was there a moment ago, or we were not."""
+        live, now = self._rim.live, self._rim.clock()
+        begun = now.mono_ms < self._began.mono_ms + SETTLE_MS
+        return not live.impaired(asset_id) and (begun or live.heard_within(asset_id, SETTLE_MS, now))
 
     async def _limit(self, dispatch_id: str, *, yielding: bool = False) -> None:
         """Decide one anew; `yielding`: and carry out only what is less than it was."""

@@ -16,7 +16,7 @@ from dermscore.decision.replay import Replayed, replay
 from dermscore.decision.request import DeclineKind
 from dermscore.dispatch.limits import Limit
 from dermscore.intent import IntentState as S
-from dermscore.model import Fleet, covers
+from dermscore.model import Fleet, Impairment, ImpairmentKind, covers
 from dermscore.policy import Policy
 from dermscore.policy.limits import LimitRule
 from dermscore.policy.windows import When
@@ -273,6 +273,7 @@ async def test_some_agents_are_waited_for_then_the_others_keep_the_limit_alone(s
     away = desk.connect(ids.b2)
     await desk.ask(ids.path, 18, duration_s=600, identifier="site")
     on.obey()
+    on.at(98)
     desk.live.disconnect(away.session_id)
     on.at(99)
     await on.turn()
@@ -289,6 +290,24 @@ async def test_some_agents_are_waited_for_then_the_others_keep_the_limit_alone(s
     await on.turn()
     await on.turn()
     assert on.asked(ids.b1, ids.b2) == [5.0, 4.0]
+
+
+@pytest.mark.parametrize("away", ["for long", "locked"])
+async def test_who_is_not_to_be_expected_is_not_waited_for(scene, desk, ids, away):
+    on = scene(rule(0, ids.path, export=9))
+    desk.connect(ids.b1)
+    other = desk.connect(ids.b2)
+    await desk.ask(ids.path, 18, duration_s=600)
+    on.obey()
+    on.at(50)
+    if away == "locked":
+        desk.live.impair([ids.b2], {ids.b2: Impairment(ImpairmentKind.LOCKOUT, "")})
+        desk.hear(ids.b2, 0.0)
+    else:
+        desk.live.disconnect(other.session_id)
+    on.at(99)
+    await on.turn()
+    assert on.asked(ids.b1) == [1.0], "what the other was asked counts still"
 
 
 async def test_what_cannot_be_done_for_a_reason_of_its_own_is_left(scene, desk, ids):
