@@ -6,9 +6,12 @@ watts; what 2030.5 states in percent of a rating is converted at the edge where 
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
-from math import isfinite
+from numbers import Real
 from typing import Final
+
+_MOST: Final = sys.float_info.max
 
 Value = float | bool | str
 """What a mode is set to: W (limits as magnitudes >= 0, set points with injection positive), on or off for a switch, and
@@ -62,6 +65,6 @@ def value_problem(mode: Mode, value: Value) -> str | None:
         return None
     if mode in SWITCHES:
         return None if isinstance(value, bool) else f"its {mode} is neither on nor off"
-    if isinstance(value, (bool, str)) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float, Real)) or not -_MOST <= value <= _MOST:
         return f"its {mode} is not a number"
     return f"its {mode} is below 0, and a limit is a magnitude" if mode in LIMITS and value < 0 else None

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from dermscore.dispatch.arbitration.claims import Claim, Known
 from dermscore.dispatch.arbitration.controls import Control, Controls, Ignored, Key, Next, Statuses, Superseded
@@ -112,12 +113,16 @@ def _known(programs: Mapping[str, Program], events: Iterable[Event], now_ms: int
         by_node[node], edited = merged(several)
         ignored += [Ignored(event, "it changes an event that there is; only cancelling is allowed") for event in edited]
     ignored.sort(key=lambda each: (each.event.id, each.event.node, repr(each)))
-    return Known(programs, by_node, now_ms), tuple(ignored)
+    return Known(programs, by_node, now_ms), tuple(each for each, _again in groupby(ignored))
 
 
 def _unusable(programs: Mapping[str, Program], event: Event) -> str | None:
     if event.program not in programs:
         return f"there is no program {event.program!r}"
+    if not event.starts_ms <= event.ends_ms:
+        return "it ends before it begins"
+    if event.ramp_w_per_s is not None and not event.ramp_w_per_s > 0:
+        return "its ramp is not above 0"
     if not event.controls:
         return "it says nothing of any mode"
     for mode, value in event.controls.items():

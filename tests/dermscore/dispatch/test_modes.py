@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from dermscore.dispatch import Mode, Value
@@ -22,6 +23,7 @@ def test_each_mode_is_of_one_sort() -> None:
     [
         (Mode.EXP_LIM_W, 0),
         (Mode.EXP_LIM_W, 5e6),
+        (Mode.TARGET_W, np.int64(5)),
         (Mode.TARGET_W, -5e6),
         (Mode.CONNECT, False),
         (Mode.VOLT_VAR, "curve"),
@@ -40,6 +42,8 @@ def test_what_can_stand(mode: Mode, value: Value) -> None:
         (Mode.FIXED_W, math.nan, "its FixedW is not a number"),
         (Mode.FIXED_W, True, "its FixedW is not a number"),
         (Mode.FIXED_W, "5", "its FixedW is not a number"),
+        (Mode.FIXED_W, 10**400, "its FixedW is not a number"),
+        (Mode.FIXED_W, [1], "its FixedW is not a number"),
         (Mode.ENERGIZE, 1, "its Energize is neither on nor off"),
     ],
 )

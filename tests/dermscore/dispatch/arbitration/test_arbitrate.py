@@ -88,6 +88,11 @@ def test_an_event_heard_twice_does_not_supersede_itself() -> None:
     [
         (replace(SITE, program="nobody"), "there is no program 'nobody'"),
         (replace(SITE, controls={}), "it says nothing of any mode"),
+        (replace(SITE, ends_ms=SITE.starts_ms - 1), "it ends before it begins"),
+        (replace(SITE, ends_ms=math.nan), "it ends before it begins"),
+        (replace(SITE, ramp_w_per_s=-1.0), "its ramp is not above 0"),
+        (replace(SITE, ramp_w_per_s=0.0), "its ramp is not above 0"),
+        (replace(SITE, ramp_w_per_s=math.nan), "its ramp is not above 0"),
         (replace(SITE, controls={Mode.TARGET_W: math.nan}), "its TargetW is not a number"),
         (replace(SITE, controls={Mode.TARGET_W: 1.0, Mode.CONNECT: 1.0}), "its Connect is neither on nor off"),
     ],
@@ -97,6 +102,26 @@ def test_what_cannot_count_is_ignored_with_a_reason(event: Event, what: str) -> 
     assert controls.in_force == {}
     assert [(each.event.id, each.reason) for each in controls.ignored] == [("d0", what), ("d1", what)]
     assert controls.status(event) == {}
+
+
+def test_what_is_ignored_is_told_once_and_in_one_order() -> None:
+    wrong = [replace(SITE, id=name, program="nobody") for name in ("b", "a", "b")]
+    told = [each.event.id for each in arbitrate(PROGRAMS, wrong, NOW).ignored]
+    assert told == [each.event.id for each in arbitrate(PROGRAMS, wrong[::-1], NOW).ignored] == ["a", "b"]
+
+
+@pytest.mark.parametrize(("known", "at_8"), [(5, None), (7, "low")])
+def test_who_is_superseded_before_it_stands_gives_nothing_up_to_those_that_stand(known: int, at_8: str | None) -> None:
+    """A higher event that a third keeps from standing has superseded what began after it was known, and no other."""
+    low = replace(SITE, id="low", program="low", issued_ms=0, starts_ms=6, ends_ms=14)
+    mid = replace(SITE, id="mid", program="mid", issued_ms=known, starts_ms=12, ends_ms=21)
+    top = replace(SITE, id="top", program="top", issued_ms=0, starts_ms=14, ends_ms=17)
+    programs = {name: OneProgram(primacy) for name, primacy in (("low", 9), ("mid", 5), ("top", 1))}
+    standing = [
+        None if (found := arbitrate(programs, [low, mid, top], Now(at, 0)).at(SITE.node)) is None else found.source
+        for at in (8, 13, 15, 18)
+    ]
+    assert standing == [at_8, at_8, "top", None]
 
 
 def test_an_edited_event_is_ignored_with_a_reason() -> None:
