@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import fsum, isfinite
+from operator import attrgetter
 from typing import Final
 
+from dermscore.decision import words
 from dermscore.decision.request import Aim, Decision, Declined, DeclineKind, Facts, Granted, Part, Request
 from dermscore.dispatch import (
     Allocation,
+    Bound,
     BoundSource,
-    Broken,
     Control,
     Controls,
     Event,
+    Excluded,
     Limit,
     Mode,
     Refused,
@@ -40,6 +43,7 @@ from dermscore.times import written
 RELEASE_LEAST_MS: Final = 60_000
 """How long a release is delivered at least, to an agent that is away at the moment."""
 
+_DUST_W: Final = 1e-3  # what the last digits of a sum can make of a bound, which is met and not broken then
 
 _ACTIONS: Final = {Aim.TARGET: Action.DISPATCH, Aim.RELEASE: Action.RELEASE}
 
@@ -219,31 +223,40 @@ class _Deciding:
         if isinstance(verdict, Refused):
             reachable = connected and unheard(asset, measurement) is None
             return _No(DeclineKind.LIMITS if reachable else DeclineKind.UNREACHABLE, verdict.reason)
-        no = None if wanted_w == 0 else self._barred(asset, controls)
-        if no is not None:
+        bounds, causes = self._bounds(asset, controls), tuple[str, ...]()
+        if wanted_w == 0:  # always may be asked: what it breaks is told
+            causes = () if isinstance(bounds, Excluded) else tuple(words.broken_at_rest(asset, *bounds))
+        elif isinstance(bounds, Excluded):
+            return _No(DeclineKind.UNREACHABLE, bounds.detail)
+        elif (no := self._barred(asset, *bounds)) is not None:
             return no
         part = Part(asset.id, wanted_w, asset.reversion_w, wanted_w, False, "asked for by name")
-        return self._granted((part,), self._end_ms, placed_w=wanted_w, shortfall_w=0.0)
+        return self._granted((part,), self._end_ms, placed_w=wanted_w, shortfall_w=0.0, causes=causes)
 
-    def _barred(self, asset: Asset, controls: Controls) -> _No | None:
-        """What stands against the power asked for, at the asset or anywhere above it. Not for 0 W, which always may be.
+    def _bounds(self, asset: Asset, controls: Controls) -> tuple[Bound, Bound] | Excluded:
+        """The least and the most power that the asset and all above it allow, or why it cannot be asked.
 
         A setpoint of a generator caps it, so what its sun or wind gives at the moment is no limit to what may be asked.
         """
-        snapshot, wanted_w = self.facts.snapshot, self._target_w
-        measurement = snapshot.measurements[asset.id]
-        unbounded = replace(measurement, available_up_w=max(asset.max_w - measurement.power_w, 0.0))
-        known = replace(snapshot, measurements={**snapshot.measurements, asset.id: unbounded})
+        snapshot = self.facts.snapshot
+        known, measurement = snapshot, snapshot.measurements.get(asset.id)
+        if measurement is not None:
+            unbounded = replace(measurement, available_up_w=max(asset.max_w - measurement.power_w, 0.0))
+            known = replace(snapshot, measurements={**snapshot.measurements, asset.id: unbounded})
         each = envelope(Node(asset.id, (asset,)), known, controls, self._limits, self.now)
         if asset.id in each.excluded:
-            return _No(DeclineKind.UNREACHABLE, each.excluded[asset.id].detail)
+            return each.excluded[asset.id]
         own, above = each.bounds_of(asset.id), each.node
-        most = min(own.max, above.max, key=lambda bound: bound.w)
-        least = max(own.min, above.min, key=lambda bound: bound.w)
-        if wanted_w > max(most.w, 0.0):
+        by_power = attrgetter("w")
+        return max(own.min, above.min, key=by_power), min(own.max, above.max, key=by_power)
+
+    def _barred(self, asset: Asset, least: Bound, most: Bound) -> _No | None:
+        """What stands against the power asked for."""
+        wanted_w = self._target_w
+        if wanted_w > max(most.w, 0.0) + _DUST_W:
             what = f"{power(wanted_w)} is more than {asset.name} may give, {power(max(most.w, 0.0))}: {most.detail}"
             return _No(DeclineKind.LIMITS, what)
-        if wanted_w < min(least.w, 0.0):
+        if wanted_w < min(least.w, 0.0) - _DUST_W:
             what = f"{power(-wanted_w)} is more than {asset.name} may take, {power(max(-least.w, 0.0))}: {least.detail}"
             return _No(DeclineKind.LIMITS, what)
         return None
@@ -260,13 +273,13 @@ class _Deciding:
             return _No(DeclineKind.LIMITS, allocation.reason)
         parts = tuple(_part(share, self._asset(share.asset_id)) for share in allocation.shares if not share.held)
         if not parts:
-            return _No(DeclineKind.UNREACHABLE, _nobody(allocation))
+            return _No(DeclineKind.UNREACHABLE, words.nobody(allocation))
         return self._granted(
             parts + self._left_behind(allocation, controls),
             self._end_ms,
             placed_w=fsum(part.setpoint_w or 0.0 for part in parts),
             shortfall_w=allocation.shortfall_w,
-            causes=(*(cause.detail for cause in allocation.causes), *map(_exceeded, allocation.broken)),
+            causes=(*(cause.detail for cause in allocation.causes), *map(words.exceeded, allocation.broken)),
         )
 
     def _left_behind(self, allocation: Allocation, controls: Controls) -> tuple[Part, ...]:
@@ -385,14 +398,3 @@ def _part(share: Share, asset: Asset) -> Part:
 
 def _released(asset: Asset, cause: str) -> Part:
     return Part(asset.id, None, asset.reversion_w, None, False, cause)
-
-
-def _exceeded(broken: Broken) -> str:
-    return f"{broken.detail} is exceeded by {power(abs(broken.w))}, whatever is asked of those who take part"
-
-
-def _nobody(allocation: Allocation) -> str:
-    details = [excluded.detail for excluded in allocation.excluded if excluded.source is not BoundSource.NO_SHARE]
-    whole = allocation.envelope
-    held = list(dict.fromkeys(whole.bounds_of(share.asset_id).max.detail for share in allocation.shares))
-    return "nothing there can be asked now: " + ("; ".join(held + details) or "no asset there has a share")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,16 @@ class Side:
         np.copyto(self.detail, detail, where=where)
 
 
+class Above(NamedTuple):
+    """What a limit of a node above the tree's root says, which counts at the root."""
+
+    detail: object
+    node: str
+
+    def __str__(self) -> str:
+        return str(self.detail)
+
+
 @dataclass
 class Bounding:
     """The bounds of a fleet. Owned by the one call that makes them; not changed after.
@@ -138,7 +148,8 @@ class Bounding:
         """Whence a limit of a node is, and in words: on its net power, or on its generation (on the way down: load)."""
         net, part = (self.net_high, self.generation) if up else (self.net_low, self.load)
         side = net if is_net else part
-        where = self.columns.tree.paths[node] or "the whole fleet"
+        said = self.details[int(side.detail[node])]
+        where = (said.node if isinstance(said, Above) else self.columns.tree.paths[node]) or "the whole fleet"
         return self.source_of(side, node), f"{self.words_of(side, node)}, at {where}"
 
     def say(self, detail: object) -> int:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from dermscore.dispatch.envelope.bounding import ALL, Bounding, Side, known
+from dermscore.dispatch.envelope.bounding import ALL, Above, Bounding, Side, known
 from dermscore.dispatch.limits import BoundSource, Limit
 from dermscore.dispatch.words import power
 
@@ -100,7 +100,7 @@ class Limiting:
             elif at is not None:
                 of_nodes.append((at, w, self.bounding.say(detail)))
             elif (others := self.elsewhere(node)) is not None:
-                of_nodes.append((0, others.left_w(kind, w), self.bounding.say(detail)))
+                of_nodes.append((0, others.left_w(kind, w), self.bounding.say(Above(detail, node))))
         asset_side, node_side = self._sides(kind)
         asset_side.tighten_each(of_assets, source)
         node_side.tighten_each(of_nodes, source)

@@ -256,6 +256,26 @@ def test_zero_is_always_granted(known: Facts) -> None:
     assert setpoints(granted(ask(0.0, "A"), known, under)) == {"A": 0.0}
 
 
+def test_what_zero_breaks_is_told() -> None:
+    """A battery that charged beside what a generator gives, and is to stop."""
+    known = facts(but(reading("A", -20), reading("B", 20)))
+    found = granted(ask(0.0, "A"), known, policy(limits=[limit(S1, export=5)]))
+    assert found.causes == (f"limits[{S1}]: agreed: export 5 MW, at {S1} is exceeded by 15 MW with Asset A at 0 W",)
+    assert granted(ask(0.0, "A"), known, policy(limits=[limit(S1, export=20)])).causes == ()
+    taken = granted(ask(0.0, "A"), facts(but(reading("B", -20))), policy(limits=[limit("", **{"import": 5})]))
+    assert taken.causes == (
+        "limits[]: agreed: import 5 MW, at the whole fleet is exceeded by 15 MW with Asset A at 0 W",
+    )
+
+
+def test_a_bound_that_is_met_but_for_its_last_digits_is_not_broken() -> None:
+    known = facts(but(reading("B", 2.8627)))
+    under = policy(limits=[limit("", export=10)])
+    most_mw = 10 - 2.8627
+    assert setpoints(granted(ask(most_mw * (1 + 1e-12), "A"), known, under)) == {"A": pytest.approx(most_mw)}
+    assert refused(ask(most_mw + 1e-6, "A"), known, under)[0] is DeclineKind.LIMITS
+
+
 def test_a_charge_at_its_reserve_is_not_used() -> None:
     reserve = replace(limit(S1), amounts=Limit("", "", soc_reserve_pct=60.0))
     kind, says = refused(ask(5.0, "A"), under=policy(limits=[reserve]))
@@ -642,7 +662,8 @@ def test_what_stands_is_decided_anew_as_it_was(wishes: Sequence[tuple[float, str
         if isinstance(found, Granted):
             granted_parts[f"r{number}"] = dict(setpoints(found))
             made = event(f"r{number}", node, "operator", mw, issued_ms=known.order_ms)
-            held = {name: intent(name, w, of=made.id) for name, w in setpoints(found).items()}
+            asked = ((part.asset_id, part.setpoint_w or 0.0) for part in found.parts)  # to the last digit
+            held = {name: intent(name, w / MW, of=made.id) for name, w in asked}
             known = replace(known, standing=[*known.standing, made], holding={**known.holding, **held})
         known = replace(known, order_ms=known.order_ms + 1)
     for measured in (False, True):
