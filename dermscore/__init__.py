@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from dermscore.aggregate import Aggregate, aggregates, explain_series
     from dermscore.assets import load_file as load_fleet
     from dermscore.decision.decide import decide
+    from dermscore.decision.log import lines as decision_lines
+    from dermscore.decision.log import load_file as load_decisions
     from dermscore.decision.replay import Difference, Past, Replayed, replay
     from dermscore.decision.request import Aim, Declined, DeclineKind, Facts, Granted, Part, Request
     from dermscore.dispatch import (
@@ -151,6 +153,7 @@ __all__ = [
     "arbitrate",
     "check_asset",
     "decide",
+    "decision_lines",
     "envelope",
     "explain",
     "explain_series",
@@ -168,7 +171,7 @@ _SOURCES = {
     "dermscore.aggregate": "Aggregate aggregates explain_series",
     "dermscore.assets": "load_fleet=load_file",
     "dermscore.decision.decide": "decide",
-    "dermscore.decision.log": "load_decisions=load_file",
+    "dermscore.decision.log": "decision_lines=lines load_decisions=load_file",
     "dermscore.dispatch": "Accepted Allocation Bound BoundSource Bounds Broken Columns Control Controls Envelope Event"
     " EventStatus Excluded Ignored Limit Mode Next Refused Share ShortfallCause Superseded allocate arbitrate"
     " check_asset envelope explain",

@@ -35,8 +35,8 @@ def decision_line(past: Past, fleet: str) -> bytes:
     return line.dumped()
 
 
-def write(log: Iterable[Past]) -> Iterator[bytes]:
-    """The lines of a log, each fleet once, before the first decision that it is in."""
+def lines(log: Iterable[Past]) -> Iterator[bytes]:
+    """Decisions as the lines of a log, each fleet once, before the first decision that it is in."""
     digests: dict[int, tuple[Fleet, str]] = {}  # by identity: the fleet is held, so that no other takes its number
     said: set[str] = set()
     for past in log:
@@ -50,14 +50,14 @@ def write(log: Iterable[Past]) -> Iterator[bytes]:
         yield decision_line(past, digests[id(fleet)][1])
 
 
-def read(lines: Iterable[bytes], where: str) -> Iterator[Past]:
+def read(given: Iterable[bytes], where: str) -> Iterator[Past]:
     """The decisions of a log, one at a time. `where` is what to call it. Empty lines are passed over.
 
     Raises:
         BadInput: at the first line that cannot be used, with everything that is wrong with it.
     """
     fleets: dict[str, Fleet] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(given, start=1):
         if line.strip():
             found = _parsed(line, f"{where}:{number}", fleets)
             if found is not None:
@@ -85,11 +85,12 @@ def _parsed(line: bytes, where: str, fleets: dict[str, Fleet]) -> Past | None:
 
     try:
         found = LINE.validate_json(line)
+        digest = fleet_line(found.fleet)[0] if isinstance(found, FleetLine) else ""
     except ValidationError as error:
         bad = error.errors(include_url=False, include_context=False, include_input=False)
         raise BadInput(Problem(where, ".".join(map(str, each["loc"])), each["msg"]) for each in bad) from None
     if isinstance(found, FleetLine):
-        if found.digest != fleet_line(found.fleet)[0]:
+        if found.digest != digest:
             raise BadInput([Problem(where, "digest", "is not that of the fleet in this line")])
         fleets[found.digest] = found.fleet
         return None

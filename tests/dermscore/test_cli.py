@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dermscore import cli
-from dermscore.decision.log import write
+from dermscore.decision.log import lines
 from dermscore.decision.replay import Past
 from tests.dermscore.decision.deciding import NOW, ask, decided
 from tests.dermscore.decision.deciding import facts as facts_of
@@ -104,7 +104,7 @@ def log(tmp_path: Path) -> Path:
     """Two decisions on the small fleet, taken under its policy: 20 MW everywhere, and what A cannot."""
     file = tmp_path / "decisions.jsonl"
     wishes = [ask(20.0, id="r1"), ask(40.0, "A", id="r2")]
-    file.write_bytes(b"\n".join(write(Past(NOW, wish, facts_of(), decided(wish)) for wish in wishes)))
+    file.write_bytes(b"\n".join(lines(Past(NOW, wish, facts_of(), decided(wish)) for wish in wishes)))
     return file
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dermscore.decision.log import decision_line, fleet_line, load_file, read, write
+from dermscore.decision.log import decision_line, fleet_line, lines, load_file, read
 from dermscore.decision.log_schema import DecisionLine, FleetLine, Known
 from dermscore.decision.replay import Past
 from dermscore.decision.request import Declined, Granted
@@ -29,14 +30,14 @@ def past(**changes: object) -> Past:
     return replace(Past(NOW, request, known, decided(request, known)), **changes)
 
 
-def lines() -> list[bytes]:
-    return list(write([past()]))
+def two_lines() -> list[bytes]:
+    return list(lines([past()]))
 
 
 @MANY
 @given(st.lists(pasts(), max_size=3))
 def test_what_is_written_is_read_back(log: list[Past]) -> None:
-    said = list(write(log))
+    said = list(lines(log))
     assert all(b"\n" not in line and json.loads(line) for line in said)
     assert list(read(said, "log")) == log
 
@@ -46,7 +47,7 @@ def test_a_fleet_is_said_once_and_again_where_it_is_another() -> None:
     known = facts()
     elsewhere = past(facts=replace(known, snapshot=replace(known.snapshot, fleet=other)))
     same = past(facts=replace(known, snapshot=replace(known.snapshot, fleet=replace(FLEET))))
-    said = list(write([past(), past(), elsewhere, same, past()]))
+    said = list(lines([past(), past(), elsewhere, same, past()]))
     kinds = [json.loads(line)["kind"] for line in said]
     assert kinds == ["fleet", "decision", "decision", "fleet", "decision", "decision", "decision"]
     assert [each.facts.snapshot.fleet for each in read(said, "log")] == [FLEET, FLEET, other, FLEET, FLEET]
@@ -54,7 +55,7 @@ def test_a_fleet_is_said_once_and_again_where_it_is_another() -> None:
 
 def test_a_power_that_was_no_number_is_kept_as_such() -> None:
     request = ask(math.inf)
-    (found,) = read(write([past(request=request, decision=decided(request))]), "log")
+    (found,) = read(lines([past(request=request, decision=decided(request))]), "log")
     assert found.request.target_w == math.inf
 
 
@@ -65,12 +66,12 @@ def test_whole_numbers_in_a_fleet_are_the_same_with_a_fraction() -> None:
 
 def test_what_was_impaired_is_kept() -> None:
     known = facts(impaired={"A": Impairment(ImpairmentKind.LOCAL, "door open")})
-    (found,) = read(write([past(facts=known)]), "log")
+    (found,) = read(lines([past(facts=known)]), "log")
     assert found.facts == known
 
 
 def test_empty_lines_are_passed_over_and_counted() -> None:
-    fleet, decision = lines()
+    fleet, decision = two_lines()
     assert len(list(read([b"\n", fleet, b"  \n", decision, b""], "log"))) == 1
     with pytest.raises(BadInput, match="log:4: "):
         list(read([b"\n", fleet, b"\n", b"{}"], "log"))
@@ -90,7 +91,7 @@ def test_empty_lines_are_passed_over_and_counted() -> None:
     ],
 )
 def test_a_line_that_is_none_is_refused_with_its_place(old: bytes, new: bytes, says: str) -> None:
-    fleet, decision = lines()
+    fleet, decision = two_lines()
     if old == b'"utc_ms":1':
         decision = decision.replace(b'"utc_ms":%d' % NOW.utc_ms, b'"utc_ms":"1"', 1)
     with pytest.raises(BadInput) as caught:
@@ -99,13 +100,22 @@ def test_a_line_that_is_none_is_refused_with_its_place(old: bytes, new: bytes, s
 
 
 def test_a_fleet_that_was_changed_under_its_digest_is_refused() -> None:
-    fleet, decision = lines()
+    fleet, decision = two_lines()
     with pytest.raises(BadInput, match="log:1: digest: is not that of the fleet in this line"):
         list(read([fleet.replace(b"Asset A", b"Asset Z"), decision], "log"))
 
 
+@pytest.mark.parametrize("number", [b"NaN", b"1e400"])
+def test_a_fleet_with_a_rating_that_is_no_number_is_refused_with_its_place(number: bytes) -> None:
+    fleet, _decision = two_lines()
+    spoilt = re.sub(rb'"efficiency":[0-9.]+', b'"efficiency":' + number, fleet, count=1)
+    assert spoilt != fleet
+    with pytest.raises(BadInput, match="log:1"):
+        list(read([spoilt], "log"))
+
+
 def test_good_lines_before_a_bad_one_are_given_first() -> None:
-    log = read([*lines(), b"?"], "log")
+    log = read([*two_lines(), b"?"], "log")
     assert next(log) == past()
     with pytest.raises(BadInput, match="log:3: "):
         next(log)
@@ -113,7 +123,7 @@ def test_good_lines_before_a_bad_one_are_given_first() -> None:
 
 def test_a_file_is_read_and_one_that_is_not_there_is_said(tmp_path: Path) -> None:
     file = tmp_path / "decisions.jsonl"
-    file.write_bytes(b"\n".join(lines()))
+    file.write_bytes(b"\n".join(two_lines()))
     assert list(load_file(file)) == [past()]
     for missing in (tmp_path / "none", tmp_path):
         with pytest.raises(Unreadable, match="cannot be read"):
@@ -127,7 +137,7 @@ def test_a_line_names_its_fleet_by_the_digest_of_what_it_says() -> None:
 
 
 def test_a_line_of_before_anything_was_decided_anew_is_read() -> None:
-    fleet, older = lines()
+    fleet, older = two_lines()
     for newer in (b',"waiting":[]', b',"as_asked":[]', b',"stands":false'):
         assert newer in older
         older = older.replace(newer, b"")

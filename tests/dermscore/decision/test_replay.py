@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dermscore.decision.log import read, write
+from dermscore.decision.log import lines, read
 from dermscore.decision.replay import Past, Replayed, differing, replay
 from dermscore.decision.request import Decision, Declined, DeclineKind, Facts, Granted, Part, Request
 from dermscore.policy import Policy, Program
@@ -48,7 +48,7 @@ def said(one: Past, under: Policy) -> list[str]:
 @given(st.lists(st.tuples(requests, some_facts()), max_size=4), some_policies())
 def test_the_same_policy_decides_the_same(asked: list[tuple[Request, Facts]], under: Policy) -> None:
     log = [past(request, known, under) for request, known in asked]
-    assert replay(read(write(log), "log"), under) == Replayed(len(log), ())
+    assert replay(read(lines(log), "log"), under) == Replayed(len(log), ())
 
 
 @MANY
