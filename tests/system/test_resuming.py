@@ -40,6 +40,6 @@ def test_a_dispatch_comes_back_at_the_device_after_what_superseded_it_and_a_kill
         killed.process.wait()
     start("headend", "run", home.headend).has_said("headend is up")
     eventually(lambda: state(home, older) == "following")
-    assert state(home, newer) == "complete"
+    assert state(home, newer) in ("complete", "expired")  # as last seen: the kill may have come before that was stored
     eventually(lambda: json.loads(device.read_text())["setpoint_w"] == 5e6)
     assert json.loads(device.read_text())["held"]["intent"]["dispatch_id"] == older
