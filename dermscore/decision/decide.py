@@ -223,15 +223,17 @@ class _Deciding:
         if isinstance(verdict, Refused):
             reachable = connected and unheard(asset, measurement) is None
             return _No(DeclineKind.LIMITS if reachable else DeclineKind.UNREACHABLE, verdict.reason)
-        bounds, causes = self._bounds(asset, controls), tuple[str, ...]()
+        bounds = self._bounds(asset, controls)
         if wanted_w == 0:  # always may be asked: what it breaks is told
-            causes = () if isinstance(bounds, Excluded) else tuple(words.broken_at_rest(asset, *bounds))
-        elif isinstance(bounds, Excluded):
+            return self._by_name(asset, *(() if isinstance(bounds, Excluded) else words.broken_at_rest(asset, *bounds)))
+        if isinstance(bounds, Excluded):
             return _No(DeclineKind.UNREACHABLE, bounds.detail)
-        elif (no := self._barred(asset, *bounds)) is not None:
-            return no
-        part = Part(asset.id, wanted_w, asset.reversion_w, wanted_w, False, "asked for by name")
-        return self._granted((part,), self._end_ms, placed_w=wanted_w, shortfall_w=0.0, causes=causes)
+        return self._barred(asset, *bounds) or self._by_name(asset)
+
+    def _by_name(self, asset: Asset, *broken: str) -> Granted:
+        w, said = self._target_w, "; ".join(broken)
+        part = Part(asset.id, w, asset.reversion_w, w, False, "asked for by name")
+        return self._granted((part,), self._end_ms, placed_w=w, shortfall_w=0.0, causes=broken, reason=said)
 
     def _bounds(self, asset: Asset, controls: Controls) -> tuple[Bound, Bound] | Excluded:
         """The least and the most power that the asset and all above it allow, or why it cannot be asked.
@@ -289,7 +291,7 @@ class _Deciding:
         back. What another program holds there is not superseded, and stays.
         """
         return tuple(
-            _released(self._asset(excluded.asset_id), f"left out: {excluded.detail}")
+            Part.released(self._asset(excluded.asset_id), f"left out: {excluded.detail}")
             for excluded in allocation.excluded
             if excluded.source is not BoundSource.NO_SHARE
             and excluded.asset_id in self.facts.holding
@@ -314,7 +316,7 @@ class _Deciding:
             reason = reason or f"program {program} holds nothing there"
             return self._granted((), self.now.utc_ms, reason=reason)
         ends_ms = [holding[asset.id].expires_ms for asset in held if asset.id in holding]
-        parts = tuple(_released(asset, f"released by {program}") for asset in held)
+        parts = tuple(Part.released(asset, f"released by {program}") for asset in held)
         return self._granted(parts, max([*ends_ms, self.now.utc_ms + RELEASE_LEAST_MS]), reason=reason)
 
     def _holds(self, asset: Asset) -> bool:
@@ -394,7 +396,3 @@ class _Deciding:
 
 def _part(share: Share, asset: Asset) -> Part:
     return Part(asset.id, share.setpoint_w, asset.reversion_w, share.raw_w, share.clamped, share.cause)
-
-
-def _released(asset: Asset, cause: str) -> Part:
-    return Part(asset.id, None, asset.reversion_w, None, False, cause)

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from dermscore.dispatch.arbitration.events import Event
 from dermscore.intent import Intent
-from dermscore.model import Snapshot
+from dermscore.model import Asset, Snapshot
 from dermscore.policy import Principal
 
 
@@ -90,6 +90,11 @@ class Part:
     raw_w: float | None
     clamped: bool
     cause: str
+
+    @classmethod
+    def released(cls, asset: Asset, cause: str) -> Part:
+        """The part of an asset that is given back."""
+        return cls(asset.id, None, asset.reversion_w, None, False, cause)
 
 
 @dataclass(frozen=True, slots=True)

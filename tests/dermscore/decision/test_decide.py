@@ -261,6 +261,7 @@ def test_what_zero_breaks_is_told() -> None:
     known = facts(but(reading("A", -20), reading("B", 20)))
     found = granted(ask(0.0, "A"), known, policy(limits=[limit(S1, export=5)]))
     assert found.causes == (f"limits[{S1}]: agreed: export 5 MW, at {S1} is exceeded by 15 MW with Asset A at 0 W",)
+    assert found.reason == found.causes[0]
     assert granted(ask(0.0, "A"), known, policy(limits=[limit(S1, export=20)])).causes == ()
     taken = granted(ask(0.0, "A"), facts(but(reading("B", -20))), policy(limits=[limit("", **{"import": 5})]))
     assert taken.causes == (
