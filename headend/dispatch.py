@@ -7,7 +7,7 @@ decides one request at a time, so each decision sees the one before it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -183,16 +183,23 @@ class Dispatcher:
         """Decide what is asked, end what is overdue, and keep the store in step, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._decide_each())
-            group.create_task(self._keep_in_step())
+            group.create_task(self._each_turn(self._keep_in_step))
+            group.create_task(self._each_turn(self._renew))
 
     async def _keep_in_step(self) -> None:
+        self._tell(self.ledger.expire(self._clock()))
+        await self.record()
+
+    async def _renew(self) -> None:
+        """Apart from the above: nothing that is overdue waits until many are decided anew."""
+        await self.renewing.take_up_again()
+        await self.renewing.keep_limits()
+
+    async def _each_turn(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(_RECORD_EVERY_S)
             try:
-                self._tell(self.ledger.expire(self._clock()))
-                await self.record()
-                await self.renewing.take_up_again()
-                await self.renewing.keep_limits()
+                await step()
             except SQLAlchemyError as error:
                 self._note_store(str(error))
             except Exception:  # a fault of ours in one dispatch must not end the desk for all, nor the headend

@@ -51,11 +51,12 @@ class Ledger:
         return self._settle(touched | at_once, now.utc_ms)
 
     def take_up(self, kept: Kept, now: Now) -> list[Kept]:
-        """Take in new intents of a dispatch that the ledger has; what they take the place of is over.
+        """Take in new intents of a dispatch that the ledger has, or had until a moment ago, when it was decided anew;
+        what they take the place of is over.
 
         Returns the dispatches that this changed, as `add`.
         """
-        dispatch, own = kept.dispatch, self._intents[kept.dispatch.id]
+        dispatch, own = kept.dispatch, self._intents.setdefault(kept.dispatch.id, {})
         self._reckon_anew(dispatch)
         for placed in kept.intents:
             before = own.get(placed.asset_id)
@@ -69,7 +70,7 @@ class Ledger:
 
     def _reckon_anew(self, dispatch: Dispatch) -> None:
         """Its end is now said by our clock as it was set meanwhile; what goes on of it ends at that same moment."""
-        moved_ms = dispatch.expires_ms - self._dispatches[dispatch.id].expires_ms
+        moved_ms = dispatch.expires_ms - self._dispatches.get(dispatch.id, dispatch).expires_ms
         own = self._intents[dispatch.id]
         for asset_id, placed in own.items() if moved_ms else ():
             if not placed.over:

@@ -21,17 +21,20 @@ from headend.records import Dispatch, Kept, Placed
 
 _LOOK_MS: Final = 1_000
 _LEAST_W: Final = 1e-3
+_SELDOM_MS: Final = 30_000  # how long one that was tried often is left at most: a decision of a large fleet is dear
 
 
 @dataclass(frozen=True, slots=True)
 class _Due:
     """One that is to be decided anew. It waits until `all_until_ms` (monotonic) for agents that may be back by then, is
-    not tried before `next_ms`, and then not before one of `missing` can be asked, where there are any.
+    not tried before `next_ms`, and then not before one of `missing` can be asked, where there are any. The next time
+    it waits for `pause_ms`.
     """
 
     all_until_ms: int
     next_ms: int = 0
     missing: frozenset[str] = frozenset()
+    pause_ms: int = RETRY_MS
 
 
 Find = Callable[[str], Kept | None]
@@ -82,10 +85,16 @@ class Watch:
         return sorted(found, key=lambda kept: (-kept.dispatch.primacy, kept.dispatch.submitted_ms, kept.dispatch.id))
 
     def done(self, kept: Kept, left: bool, askable: Ask, now: Now) -> None:
-        """It was decided. Where nothing could come of that (`left`), or some of it not be asked, it is tried again."""
+        """It was decided. Where nothing could come of that (`left`), or some of it not be asked, it is tried again,
+        ever less often: of many agents some are always away and others on their way back.
+        """
         missing = frozenset(placed.asset_id for placed in _carrying(kept) if not askable(placed.asset_id))
         if left or missing:
-            self._due[kept.dispatch.id] = _Due(now.mono_ms, now.mono_ms + RETRY_MS, missing)
+            before = self._due.get(kept.dispatch.id)
+            pause_ms = RETRY_MS if before is None else before.pause_ms
+            self._due[kept.dispatch.id] = _Due(
+                now.mono_ms, now.mono_ms + pause_ms, missing, min(2 * pause_ms, _SELDOM_MS)
+            )
         else:
             self._due.pop(kept.dispatch.id, None)
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from daemon import logs
 from dermscore.decision.decide import decide
 from dermscore.decision.replay import Past
@@ -51,6 +53,7 @@ class Renewing:
     def __init__(self, rim: Rim, policy: Callable[[], Policy], deciding: asyncio.Lock, began: Now) -> None:
         """`deciding` is held while one decision is taken and carried out, whoever takes it."""
         self._rim, self._policy, self._deciding = rim, policy, deciding
+        self._at_it = asyncio.Lock()  # held while several are decided anew, from the first to the last
         self._began = began
         self._pace = resuming.Pace(began)
         self._watch = limiting.Watch()
@@ -60,11 +63,13 @@ class Renewing:
     # --- what stands again
 
     async def take_up_again(self) -> None:
-        """Decide anew, one by one, what was suspended and stands again."""
+        """Decide anew, one by one, what was suspended and stands again. Requests and agents have their turn between any
+        two: of a large fleet all of them may take minutes.
+        """
         ledger = self._rim.ledger
         if not ledger.waiting():
             return  # the rule, and then nobody's decision is waited for
-        async with self._deciding:
+        async with self._at_it:
             now, waiting = self._rim.clock(), ledger.waiting()
             standing = ledger.standing(now)
             if not self._pace.look(waiting, standing, now):
@@ -73,7 +78,9 @@ class Renewing:
             self._pace.found(due)
             for dispatch_id, waits in due.items():
                 if self._pace.may_try(dispatch_id, waits, self._is_connected, now):
-                    await self._take_up(dispatch_id)
+                    await asyncio.sleep(0)
+                    async with self._deciding:
+                        await self._take_up(dispatch_id)
 
     def _is_connected(self, asset_id: str) -> bool:
         return self._rim.live.connection(asset_id) is not None
@@ -81,8 +88,8 @@ class Renewing:
     async def _take_up(self, dispatch_id: str) -> None:
         kept = self._rim.ledger.find(dispatch_id)
         past = None if kept is None else self._decided(kept)
-        if kept is None or past is None:
-            return  # it has ended while others were taken up
+        if kept is None or past is None or all(each.state is not IntentState.SUSPENDED for each in kept.intents):
+            return  # it has ended, or waits no more, since it was found
         match resuming.outcome(kept, past.decision, past.now):
             case resuming.Waits(changed):
                 self._rim.tell(self._rim.ledger.change(changed, past.now))
@@ -97,18 +104,31 @@ class Renewing:
     # --- what stands under other limits
 
     async def keep_limits(self) -> None:
-        """Decide anew, one by one, what stands at or below a node whose limits in force have changed."""
+        """Decide anew, one by one, what stands at or below a node whose limits in force have changed; as above."""
         rim = self._rim
         if not self._watch.look(rim.ledger.targets(), rim.ledger.find, rim.live.fleet, self._policy(), rim.clock()):
             return
-        async with self._deciding:
+        async with self._at_it:
             ready = self._watch.ready(rim.ledger.find, self._is_askable, self._is_coming, rim.clock())
             if len(ready) > 1:
                 for kept in ready:  # the lowest first: what it yields leaves the others where they are
-                    await self._limit(kept.dispatch.id, yielding=True)
+                    await self._keep(kept.dispatch.id, yielding=True)
             for kept in reversed(ready):
-                await self._limit(kept.dispatch.id)
+                await self._keep(kept.dispatch.id)
             self._left = {each for each in self._left if rim.ledger.find(each) is not None}
+
+    async def _keep(self, dispatch_id: str, *, yielding: bool = False) -> None:
+        """Decide one anew. A fault of ours in it must not keep the others from being decided."""
+        await asyncio.sleep(0)
+        async with self._deciding:
+            try:
+                await self._limit(dispatch_id, yielding=yielding)
+            except SQLAlchemyError:
+                raise  # it would be the same with the others
+            except Exception:
+                if dispatch_id not in self._left:
+                    log.exception("a dispatch could not be decided anew; trying again", dispatch=dispatch_id)
+                self._put_off(dispatch_id, left=True)
 
     def _is_askable(self, asset_id: str) -> bool:
         return self._rim.live.askable(asset_id, self._rim.clock())
@@ -123,8 +143,8 @@ class Renewing:
         """Decide one anew; `yielding`: and carry out only what is less than it was."""
         kept = self._rim.ledger.find(dispatch_id)
         past = None if kept is None else self._decided(kept, stands=True)
-        if kept is None or past is None:
-            return
+        if kept is None or past is None or kept.dispatch.state is IntentState.SUSPENDED:
+            return  # it has ended, or another has it all, since it was found
         fresh = limiting.outcome(kept, past.request, past.decision, past.facts.snapshot, past.now)
         if fresh is not None and fresh.parts and (not yielding or limiting.tightens(kept, fresh)):
             placed = await self._carry_out(fresh, past)
@@ -135,11 +155,15 @@ class Renewing:
 
     def _conclude(self, dispatch_id: str, past: Past, *, left: bool) -> None:
         """Note whether it is to be tried again. One that is left as it is says so in the log, once."""
+        if left and dispatch_id not in self._left and isinstance(past.decision, Declined):
+            why = past.decision.reason
+            log.warning("a dispatch is left as it is, though its limits have changed", dispatch=dispatch_id, why=why)
+        self._put_off(dispatch_id, left=left)
+
+    def _put_off(self, dispatch_id: str, *, left: bool) -> None:
         kept = self._rim.ledger.find(dispatch_id)
         if kept is not None:
-            self._watch.done(kept, left, self._is_askable, past.now)
-        if left and dispatch_id not in self._left and isinstance(past.decision, Declined):
-            log.warning("a dispatch is left as it is, though its limits have changed", why=past.decision.reason)
+            self._watch.done(kept, left, self._is_askable, self._rim.clock())
         (self._left.add if left else self._left.discard)(dispatch_id)
 
     def _as_asked(self, now: Now) -> frozenset[str]:

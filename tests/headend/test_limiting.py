@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import math
 import os
 import random
@@ -20,7 +22,7 @@ from dermscore.model import Fleet, Impairment, ImpairmentKind, covers
 from dermscore.policy import Policy
 from dermscore.policy.limits import LimitRule
 from dermscore.policy.windows import When
-from headend import anew, publisher
+from headend import anew, limiting, publisher
 from headend.dispatch import NotTaken
 from headend.limiting import counting_at
 from headend.store.state import StateStore
@@ -89,7 +91,7 @@ class Scene:
             self.desk.hear(asset_id, last.power_w, setpoint_w=last.setpoint_w)
         await self.desk.dispatcher.renewing.take_up_again()
         await self.desk.dispatcher.renewing.keep_limits()
-        async with self.desk.dispatcher._deciding:  # the desk's own turn may have come first, and be at it still
+        async with self.desk.dispatcher.renewing._at_it:  # the desk's own turn may have come first, and be at it still
             pass
 
     def now(self, dispatch_id: str):
@@ -409,6 +411,89 @@ async def test_what_cannot_be_stored_is_not_sent_and_is_tried_again(scene, desk,
     assert on.times_asked() == 2
     await on.turn()
     assert on.asked(ids.b1, ids.b2) == [5.0, 4.0]
+
+
+async def test_a_request_waits_for_one_that_is_decided_anew_and_not_for_all(scene, desk, batteries):
+    on = scene(rule(0, FEEDER, export=0))
+    desk.connect(*batteries)
+    for each in batteries:
+        await desk.ask(each, 10, asset=True, duration_s=600)
+    on.obey(*batteries)
+    first = asyncio.Event()
+    desk.dispatcher.watch(lambda _: first.set())
+
+    async def as_a_request_does() -> int:
+        await first.wait()
+        async with desk.dispatcher._deciding:
+            return on.times_asked()
+
+    on.at(99)
+    async with asyncio.TaskGroup() as group:
+        request = group.create_task(as_a_request_does())
+        await on.turn()
+    assert (request.result(), on.times_asked()) == (5, 8)
+
+
+async def test_one_that_ends_while_it_is_stored_goes_on_as_it_was_decided(scene, desk, ids, monkeypatch):
+    on = scene(rule(0, ids.path, export=9))
+    desk.connect(ids.b1)
+    await desk.ask(ids.b1, 10, asset=True, duration_s=600, identifier="one")
+    on.obey()
+    call = desk.dispatcher._thread.call
+
+    async def fails_meanwhile(work, *args):
+        done = await call(work, *args)
+        if work == desk.store.take_up:
+            desk.report(desk.sent[ids.b1][0], S.FAILED)
+        return done
+
+    monkeypatch.setattr(desk.dispatcher._thread, "call", fails_meanwhile)
+    on.at(99)
+    await on.turn()
+    assert on.asked(ids.b1) == [0.0]
+    await desk.dispatcher.record()
+    stored, here = desk.store.find("one"), desk.dispatcher.ledger.find("one")
+    assert stored.dispatch.state is here.dispatch.state is S.SUBMITTED
+    assert [each.intent.revision for each in stored.intents] == [each.intent.revision for each in here.intents] == [2]
+
+
+async def test_a_fault_in_one_does_not_keep_the_limit_from_the_others(scene, desk, ids, monkeypatch):
+    on = scene(rule(0, ids.b1, export=9), rule(1, ids.b2, export=7))
+    desk.connect(ids.b1, ids.b2)
+    await desk.ask(ids.b1, 10, asset=True, duration_s=600, identifier="odd")
+    await desk.ask(ids.b2, 8, asset=True, duration_s=600, identifier="even")
+    on.obey()
+    outcome = limiting.outcome
+
+    def wrong(kept, *args):
+        if kept.dispatch.id == "odd":
+            raise ValueError("as no test thought of")
+        return outcome(kept, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(limiting, "outcome", wrong)
+        on.at(99)
+        for _ in range(3):
+            await on.turn()
+        assert on.asked(ids.b1, ids.b2) == [10.0, 0.0]
+    for _ in range(10):
+        await on.turn()
+    assert on.asked(ids.b1) == [0.0]
+
+
+async def test_what_cannot_be_decided_is_tried_ever_less_often(scene, desk, ids, monkeypatch):
+    on = scene(rule(0, ids.path, export=9, ends_s=2000))
+    desk.connect(ids.b1)
+    await desk.ask(ids.b1, 10, asset=True, duration_s=1200)
+    on.obey()
+    tried: list[int] = []
+    monkeypatch.setattr(limiting, "outcome", lambda kept, *_: tried.append(desk.clocks.now.mono_ms))
+    on.at(99)
+    for _ in range(200):
+        await on.turn()
+    pauses = [after - before for before, after in itertools.pairwise(tried)]
+    assert pauses[:5] == [2000, 4000, 8000, 16000, 30000]
+    assert set(pauses[5:]) == {30000}
 
 
 async def test_a_step_of_the_wall_clock_moves_limits_and_no_end(scene, desk, ids):

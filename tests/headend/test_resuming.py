@@ -66,15 +66,16 @@ class Scene:
     async def turns(self, number: int = 2) -> None:
         """So many turns of what the desk does by itself."""
         seen = SimpleNamespace(turns=0)
-        expire = self.desk.dispatcher.ledger.expire
+        renewing = self.desk.dispatcher.renewing
+        take_up_again = renewing.take_up_again
 
-        def counting(now):
+        async def counting() -> None:
             seen.turns += 1
-            return expire(now)
+            await take_up_again()
 
-        self.desk.dispatcher.ledger.expire = counting
+        renewing.take_up_again = counting
         await self._until(lambda: seen.turns > number)
-        self.desk.dispatcher.ledger.expire = expire
+        renewing.take_up_again = take_up_again
 
     async def until(self, dispatch_id: str, state: S) -> None:
         ledger = self.desk.dispatcher.ledger
