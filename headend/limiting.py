@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Final
 
 from dermscore.decision.request import Decision, Declined, DeclineKind, Granted, Part, Request
@@ -69,6 +70,8 @@ class Watch:
         """Whether limits have begun or ended that its assets are under."""
         before = self._under.get(kept.dispatch.id)
         if before is None:
+            if policy.limits and any(map(_left_out, _carrying(kept), repeat(kept.dispatch))):
+                return True  # decided anew before our start, and then not once more
             before = _decided_under(kept, policy)
         nodes = {node for number in before ^ counting for node in policy.limits[number].nodes}
         return bool(nodes) and any(_is_under(placed.asset_id, nodes, fleet) for placed in _carrying(kept))
@@ -157,6 +160,11 @@ def _stands(placed: Placed) -> bool:
 def _carrying(kept: Kept) -> list[Placed]:
     """Its intents at assets that nobody else has."""
     return [placed for placed in kept.intents if _stands(placed)]
+
+
+def _left_out(placed: Placed, dispatch: Dispatch) -> bool:
+    """Whether its agent was away when the dispatch was decided anew, and what it held was given back for that."""
+    return placed.intent.setpoint_w is None and placed.intent.issued_ms > dispatch.submitted_ms
 
 
 def _is_under(asset_id: str, nodes: Iterable[str], fleet: Fleet) -> bool:

@@ -559,6 +559,32 @@ async def test_a_limit_that_began_while_the_headend_was_down(clocks, ids, restar
         assert on.asked(ids.b1, ids.b2) == [10.0, 8.0]
 
 
+async def test_who_was_away_when_a_limit_began_is_asked_after_a_restart_too(clocks, ids, restart, policy, wait_until):
+    rules = under(policy, rule(0, ids.path, export=9))
+    async with restart(rules) as desk:
+        on = Scene(desk, wait_until, rules)
+        desk.connect(ids.b1)
+        away = desk.connect(ids.b2)
+        await desk.ask(ids.path, 18, duration_s=600, identifier="site")
+        on.obey()
+        on.at(50)
+        desk.live.disconnect(away.session_id)
+        on.at(99)
+        await on.turn()
+        assert on.asked(ids.b1) == [1.0]
+    async with restart(rules) as desk:
+        on = Scene(desk, wait_until, rules)
+        desk.connect(ids.b1, ids.b2)
+        desk.hear(ids.b1, 1e6, setpoint_w=1e6)
+        desk.hear(ids.b2, 8e6, setpoint_w=8e6)
+        await on.turn()
+        assert on.asked(ids.b1, ids.b2) == [5.0, 4.0]
+        times = on.times_asked()
+        for _ in range(5):
+            await on.turn()
+        assert on.times_asked() == times
+
+
 async def test_a_limit_that_is_new_in_the_policy_holds_what_stands_from_before(
     clocks, ids, restart, policy, wait_until
 ):
