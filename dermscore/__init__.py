@@ -3,9 +3,9 @@
 Pure: no sockets, no clock, no protobuf. Importing it loads no third-party package and none of its own modules; each
 name below loads the module it comes from when it is first used.
 
-The words that all rooms share lie at the top: `model`, `quality`, `quantities`, `intent`. `files`, `assets`, `sheets` and
-`policy` read what people write; `dispatch` works out who wins, what can be and who does how much; `decision` puts these
-together for one request, and takes past ones again; `guard` keeps a device safe at the edge; `aggregate` sums up.
+The words that all rooms share lie at the top: `model`, `quality`, `quantities`, `intent`. `files`, `assets`, `sheets`
+and `policy` read what people write; `dispatch` works out who wins, what can be and who does how much; `decision` puts
+these together for one request, and takes past ones again; `guard` keeps a device safe at the edge; `aggregate` sums up.
 
     >>> import dermscore
     >>> fleet = dermscore.load_fleet("assets.yaml")
